@@ -1,0 +1,112 @@
+"""The nouns of the conduit: an algorithm's name, a commit, a build and its ID.
+
+Everything here is a frozen value that checks itself. What comes from a research repo, a commit or an event is
+text that a stranger may have written: it enters the program through one of these models or not at all.
+"""
+
+import re
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pipeline.worker.contract import Contract
+from pipeline.worker.settings import HostSettings
+
+# Temporal takes far more than this, but the name is also a folder, a container label, an image name and a part of
+# a workflow ID and of a visibility query: what all of them take without quoting is this.
+ALGORITHM_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+BUILD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+COMMIT_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def algorithm_name(name: str) -> str:
+    """Return `name` if it can name a deployment, a task queue, a folder and an image alike.
+
+    Raises:
+        ValueError: it cannot; the text says which characters can.
+    """
+    if not ALGORITHM_NAME.fullmatch(name):
+        raise ValueError(
+            f"{name[:80]!r} cannot name an algorithm: use 1 to 63 lower-case letters, digits and hyphens, "
+            "with a letter or digit at both ends"
+        )
+    return name
+
+
+AlgorithmName = Annotated[str, AfterValidator(algorithm_name)]
+BuildId = Annotated[str, StringConstraints(pattern=rf"^(?:{BUILD_ID.pattern})$")]
+Sha = Annotated[str, StringConstraints(pattern=rf"^(?:{COMMIT_SHA.pattern})$")]
+Digest = Annotated[str, StringConstraints(pattern=rf"^(?:{DIGEST.pattern})$")]
+
+
+class Value(BaseModel):
+    """A frozen model that takes no field it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Commit(Value):
+    """One commit of a research repo."""
+
+    sha: Sha
+    time: datetime
+    author: str = Field(max_length=200)
+    subject: str = Field(max_length=200)
+    repo: str = Field(max_length=500, description="URL of `origin` without credentials, else the folder's path")
+    path: str = Field(default="", description="folder of the algorithm inside the repo, empty at its root")
+
+    @property
+    def short(self) -> str:
+        """The first 12 hexadecimal digits, as they stand in a build ID."""
+        return self.sha[:12]
+
+
+class Environment(Value):
+    """A build's artifact for the `process` runtime: folders on this machine."""
+
+    kind: Literal["environment"] = "environment"
+    digest: Digest
+    python: Path = Field(description="interpreter of the environment that holds the dependencies")
+    code: tuple[Path, ...] = Field(description="folders put before the environment's own on sys.path")
+    source: Path = Field(description="the exported commit; the workers' current folder")
+
+
+class Image(Value):
+    """A build's artifact for the `docker` and `kubernetes` runtimes: an image, by digest alone."""
+
+    kind: Literal["image"] = "image"
+    digest: Digest
+    repository: str = Field(max_length=400, description="registry host and name, without tag or digest")
+
+    @property
+    def reference(self) -> str:
+        """What is pulled: `host/name@sha256:…`."""
+        return f"{self.repository}@{self.digest}"
+
+
+Artifact = Annotated[Environment | Image, Field(discriminator="kind")]
+
+
+def build_id(sha: str, digest: str) -> str:
+    """Name the build of a commit and an artifact: the same two always give the same ID."""
+    return f"{sha[:12]}-{digest.removeprefix('sha256:')[:6]}"
+
+
+class Build(Value):
+    """The build record: all that a release needs to know of one commit's artifact."""
+
+    algorithm: AlgorithmName
+    build_id: BuildId
+    commit: Commit
+    artifact: Artifact
+    contract: Contract
+    host: HostSettings
+
+    @model_validator(mode="after")
+    def _id_is_derived(self) -> Self:
+        if self.build_id != build_id(self.commit.sha, self.artifact.digest):
+            raise ValueError(f"build ID {self.build_id!r} does not follow from its commit and digest")
+        return self

@@ -1,0 +1,16 @@
+"""What a build tells its worker host. Written by `conduit build`, read by the host when it starts."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class HostSettings(BaseModel):
+    """How to run one build's activities; durations in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task_queue: str
+    activities: tuple[str, ...] = Field(description="modules that hold @activity.defn functions")
+    setup: str | None = Field(default=None, description="`module:function`, called once before the worker polls")
+    max_concurrent_activities: int = Field(default=100, ge=1)
+    grace: float = Field(default=30.0, ge=0, description="what running activities get to finish after SIGTERM")
+    heartbeat: float = Field(default=1.0, ge=1, le=60, description="between two heartbeats to the server")
