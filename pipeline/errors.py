@@ -1,7 +1,8 @@
 """Every way in which the conduit can fail, each with its exit code.
 
-An error says what happened, why, and what to do now. `docs/exit-codes.md` is made from this file. Codes are for
-scripts and never change their meaning: 0 is success, 1 a fault of our own, 2 a wrong command line, 130 Ctrl-C.
+An error says what happened, why, and what to do now. `docs/exit-codes.md` is made from this file. Codes are
+for scripts and never change their meaning: 0 is success, 1 a fault of our own, 2 a wrong command line, 130
+Ctrl-C.
 """
 
 from collections.abc import Iterable, Mapping
@@ -234,6 +235,12 @@ class RuntimeUnavailable(ConduitError):
     exit_code = 55
 
 
+class HostMisconfigured(ConduitError):
+    """The worker host was given settings or variables that it cannot use."""
+
+    exit_code = 56
+
+
 # 6x: releases
 
 
@@ -286,6 +293,45 @@ class DestinationExists(ConduitError):
     """The folder that should be made is there already."""
 
     exit_code = 72
+
+
+class DestinationNotWritable(ConduitError):
+    """The folder that should be made cannot be written."""
+
+    exit_code = 73
+
+
+# 8x: GitHub
+
+
+class GitHubContextInvalid(ConduitError):
+    """GitHub Actions' environment or event is not what GitHub writes."""
+
+    exit_code = 80
+
+
+class NoGitHubToken(ConduitError):
+    """There is no token with which GitHub could be called."""
+
+    exit_code = 81
+
+
+class GitHubUnreachable(ConduitError):
+    """GitHub did not answer, or answered with an error of its own, for as long as we tried."""
+
+    exit_code = 82
+
+
+class GitHubRefused(ConduitError):
+    """GitHub answered and would not do it."""
+
+    exit_code = 83
+
+
+class OnboardingBlocked(ConduitError):
+    """The onboarding pull request cannot be made without undoing somebody's work."""
+
+    exit_code = 84
 
 
 def all_errors() -> Mapping[str, type[ConduitError]]:

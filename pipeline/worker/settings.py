@@ -10,7 +10,14 @@ class HostSettings(BaseModel):
 
     task_queue: str
     activities: tuple[str, ...] = Field(description="modules that hold @activity.defn functions")
-    setup: str | None = Field(default=None, description="`module:function`, called once before the worker polls")
+    setup: str | None = Field(
+        default=None, description="`module:function`, called once before the worker polls"
+    )
     max_concurrent_activities: int = Field(default=100, ge=1)
-    grace: float = Field(default=30.0, ge=0, description="what running activities get to finish after SIGTERM")
+    grace: float = Field(
+        default=30.0, ge=0, description="what running activities get to finish after SIGTERM"
+    )
     heartbeat: float = Field(default=1.0, ge=1, le=60, description="between two heartbeats to the server")
+    connect_timeout: float = Field(
+        default=60.0, gt=0, description="how long Temporal is tried before giving up"
+    )

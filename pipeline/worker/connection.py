@@ -1,0 +1,78 @@
+"""The connection to Temporal, by Temporal's own environment configuration."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError, RPCStatusCode
+
+from pipeline.worker.failures import FailureName, HostFailure, message
+from pipeline.worker.payloads import HostDataConverter
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = {RPCStatusCode.NOT_FOUND, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 5.0
+
+
+async def connect(*, identity: str, heartbeat: float, patience: float) -> Client:
+    """Connect to the namespace that the environment names; try again with backoff until `patience` ends.
+
+    Args:
+        identity: how the worker is called in Temporal's pages.
+        heartbeat: seconds between two heartbeats of the worker.
+        patience: seconds from the first attempt on.
+
+    Raises:
+        HostFailure: TemporalUnreachable; TemporalRefused if it answered that it will not have this client.
+    """
+    config = _config()
+    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=heartbeat))
+    deadline = time.monotonic() + patience
+    pauses = _pauses()
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                return await _attempt(config, identity, runtime)
+        except (RuntimeError, RPCError, TimeoutError) as error:
+            await _wait_or_give_up(error, config["target_host"], deadline, next(pauses))
+
+
+def _config() -> ClientConnectConfig:
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "localhost:7233")
+    return config
+
+
+def _pauses() -> Iterator[float]:
+    return (min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) for attempt in itertools.count())
+
+
+async def _attempt(config: ClientConnectConfig, identity: str, runtime: Runtime) -> Client:
+    client = await Client.connect(
+        **config, identity=identity, runtime=runtime, data_converter=HostDataConverter()
+    )
+    # A worker would find out only after it says that it polls.
+    await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))
+    return client
+
+
+async def _wait_or_give_up(error: Exception, address: str, deadline: float, pause: float) -> None:
+    if isinstance(error, RPCError) and error.status in REFUSALS:
+        raise _failure("TemporalRefused", f"Temporal at {address} refused this worker", error) from error
+    if time.monotonic() + pause > deadline:
+        raise _failure("TemporalUnreachable", f"Temporal at {address} did not answer", error) from error
+    logger.warning("Temporal at %s does not answer, next try in %s s: %s", address, pause, error)
+    await asyncio.sleep(pause)
+
+
+def _failure(name: FailureName, what: str, error: Exception) -> HostFailure:
+    return HostFailure(name, what, why=message(error))

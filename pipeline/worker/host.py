@@ -1,0 +1,136 @@
+"""The life of a worker: import, set up, connect, poll, and hand back what is not done when it must end."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from types import FrameType
+from typing import Self
+
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from pipeline.worker.calls import Calls
+from pipeline.worker.connection import connect
+from pipeline.worker.discovery import Activity, find_activities
+from pipeline.worker.failures import HostFailure
+from pipeline.worker.phases import enter
+from pipeline.worker.settings import HostSettings
+from pipeline.worker.setup import find_setup, run_setup
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+CLEAN_UP = 2.0
+"""Seconds that a cancelled activity gets to end by itself, after the grace."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """The Worker Deployment Version that this process is a worker of."""
+
+    deployment: str
+    build_id: str
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables that every runtime sets.
+
+        Raises:
+            HostFailure: HostMisconfigured.
+        """
+        names = ("TEMPORAL_DEPLOYMENT_NAME", "TEMPORAL_WORKER_BUILD_ID")
+        missing = [name for name in names if not environment.get(name)]
+        if missing:
+            why = f"{' and '.join(missing)} not set"
+            raise HostFailure("HostMisconfigured", "the worker does not know its version", why=why)
+        return cls(*(environment[name] for name in names))
+
+
+def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
+    """Run the worker until SIGTERM or SIGINT. A thread that ignores its cancellation may run on afterwards.
+
+    Raises:
+        HostFailure: the worker could not start.
+        RuntimeError: Temporal's worker failed.
+    """
+    for number in SIGNALS:
+        signal.signal(number, _leave_at_once)
+    version = Version.of_environment(environment)
+    # Only `async def` code runs in the loop: a plain setup hook may start a loop of its own.
+    with asyncio.Runner() as runner:
+        enter("importing")
+        activities = find_activities(settings.activities)
+        hook = find_setup(settings.setup)
+        if hook:
+            enter("setup")
+            run_setup(hook, runner)
+        runner.run(_serve(settings, version, activities))
+
+
+def _leave_at_once(number: int, _: FrameType | None) -> None:
+    # Nothing polls yet, so nothing is lost. Without a handler, a container's first process would not end.
+    enter("stopped", why=f"{signal.Signals(number).name} before the worker polled")
+    os._exit(128 + number)
+
+
+async def _serve(settings: HostSettings, version: Version, activities: Sequence[Activity]) -> None:
+    enter("connecting")
+    identity = f"{settings.task_queue}/{version.build_id}@{socket.gethostname()}:{os.getpid()}"
+    client = await connect(identity=identity, heartbeat=settings.heartbeat, patience=settings.connect_timeout)
+    calls = Calls()
+    stop = asyncio.Event()
+    worker = _worker(client, settings, version, activities=activities, calls=calls, stop=stop)
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    enter("polling", why=identity)
+    polling = asyncio.create_task(worker.run())
+    await asyncio.wait({polling, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    await _shut_down(worker, polling, calls, settings.grace)
+
+
+def _worker(
+    client: Client,
+    settings: HostSettings,
+    version: Version,
+    *,
+    activities: Sequence[Activity],
+    calls: Calls,
+    stop: asyncio.Event,
+) -> Worker:
+    async def stop_on_fatal_error(_: BaseException) -> None:
+        stop.set()
+
+    threads = ThreadPoolExecutor(settings.max_concurrent_activities, thread_name_prefix="activity")
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        activities=[one.call for one in activities],
+        activity_executor=threads,
+        max_concurrent_activities=settings.max_concurrent_activities,
+        graceful_shutdown_timeout=timedelta(seconds=settings.grace),
+        interceptors=[calls],
+        on_fatal_error=stop_on_fatal_error,
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(version.deployment, version.build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        ),
+    )
+
+
+async def _shut_down(worker: Worker, polling: asyncio.Task[None], calls: Calls, grace: float) -> None:
+    enter("stopping")
+    # It stops polling now and cancels running calls after the grace; then it waits for them without end.
+    shutdown = asyncio.create_task(worker.shutdown())
+    await asyncio.wait({polling}, timeout=grace + CLEAN_UP)
+    abandoned = calls.abandon()
+    await asyncio.wait({polling}, timeout=CLEAN_UP)
+    shutdown.cancel()
+    if polling.done():
+        polling.result()
+    enter("stopped", why=f"{abandoned} calls ignored their cancellation" if abandoned else "")
