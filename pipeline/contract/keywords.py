@@ -1,0 +1,111 @@
+"""Constraints on numbers, strings and counts: where a reader's is tighter than the writer's."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from pipeline.contract.findings import NOT_SET, Finding, Kind, shown
+from pipeline.worker.contract import Schema
+
+UNDECIDABLE = (
+    "not",
+    "if",
+    "then",
+    "else",
+    "contains",
+    "minContains",
+    "maxContains",
+    "dependentRequired",
+    "dependentSchemas",
+    "dependencies",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+    "$dynamicRef",
+)
+
+
+def tighter_number(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
+    """Bounds and steps of numbers."""
+    whole = writer["type"] == "integer"
+    if _lower(reader, whole) > _lower(writer, whole):
+        yield _limit(path, "minimum", "exclusiveMinimum", reader, writer)
+    if _upper(reader, whole) < _upper(writer, whole):
+        yield _limit(path, "maximum", "exclusiveMaximum", reader, writer)
+    if "multipleOf" in reader and not _divides(reader["multipleOf"], writer.get("multipleOf"), whole):
+        yield _limit(path, "multipleOf", "multipleOf", reader, writer)
+
+
+def tighter_string(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
+    """Lengths, formats and patterns."""
+    yield from tighter_count(reader, writer, path, "Length")
+    for keyword in ("format", "pattern"):
+        if keyword in reader and reader[keyword] != writer.get(keyword):
+            kind = Kind.UNDECIDED if keyword == "pattern" and keyword in writer else Kind.LIMIT
+            yield _finding(kind, path, keyword, reader, writer)
+
+
+def tighter_count(
+    reader: Schema, writer: Schema, path: str, of: str, *, least: int = 0, most: float = math.inf
+) -> Iterator[Finding]:
+    """Counts `of` Length, Items or Properties; the writer's other keywords imply `least` and `most`."""
+    low, high = f"min{of}", f"max{of}"
+    if reader.get(low, 0) > max(writer.get(low, 0), least):
+        yield _finding(Kind.LIMIT, path, low, reader, writer)
+    if reader.get(high, math.inf) < min(writer.get(high, math.inf), most):
+        yield _finding(Kind.LIMIT, path, high, reader, writer)
+
+
+def undecidable(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
+    """Keywords that are equal or cannot be compared."""
+    for keyword in UNDECIDABLE:
+        if keyword in reader and reader[keyword] != writer.get(keyword):
+            yield _finding(Kind.UNDECIDED, path, keyword, reader, writer)
+
+
+Bound = tuple[float, int]
+
+
+def _lower(schema: Schema, whole: bool) -> Bound:
+    bounds = []
+    if "minimum" in schema:
+        bounds.append((math.ceil(schema["minimum"]), 0) if whole else (schema["minimum"], 0))
+    if "exclusiveMinimum" in schema:
+        edge = schema["exclusiveMinimum"]
+        bounds.append((math.floor(edge) + 1, 0) if whole else (edge, 1))
+    return max(bounds, default=(-math.inf, 0))
+
+
+def _upper(schema: Schema, whole: bool) -> Bound:
+    bounds = []
+    if "maximum" in schema:
+        bounds.append((math.floor(schema["maximum"]), 0) if whole else (schema["maximum"], 0))
+    if "exclusiveMaximum" in schema:
+        edge = schema["exclusiveMaximum"]
+        bounds.append((math.ceil(edge) - 1, 0) if whole else (edge, -1))
+    return min(bounds, default=(math.inf, 0))
+
+
+def _divides(step: float, writer_step: float | None, whole: bool) -> bool:
+    steps = [other for other in (writer_step, 1 if whole else None) if other is not None]
+    # Only whole numbers: the remainder of two fractions is a matter of rounding.
+    return any(
+        other == step or (_is_whole(other) and _is_whole(step) and other % step == 0) for other in steps
+    )
+
+
+def _is_whole(number: float) -> bool:
+    return float(number).is_integer()
+
+
+def _limit(path: str, inclusive: str, exclusive: str, reader: Schema, writer: Schema) -> Finding:
+    for keyword in (inclusive, exclusive):
+        if keyword in reader and reader[keyword] != writer.get(keyword):
+            return _finding(Kind.LIMIT, path, keyword, reader, writer)
+    return _finding(Kind.LIMIT, path, inclusive, reader, writer)
+
+
+def _finding(kind: Kind, path: str, keyword: str, reader: Schema, writer: Schema) -> Finding:
+    def value(schema: Schema) -> Any:
+        return shown(schema[keyword]) if keyword in schema else NOT_SET
+
+    return Finding(kind, path, keyword, (value(writer),), value(reader))
