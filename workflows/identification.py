@@ -12,7 +12,8 @@ IDENTIFY_SPEAKER = "identify_speaker"
 START_TO_CLOSE = timedelta(seconds=30)
 
 # Attempts are not limited: a call that fails on a bad build moves to the good one after a roll-back, at most
-# `maximum_interval` later. A clip that no build can identify is refused by the algorithm with a non-retryable error.
+# `maximum_interval` later. A clip that no build can identify is the algorithm's to refuse, for good, with a
+# non-retryable error.
 RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=10)
 )

@@ -26,7 +26,7 @@ class Value(BaseModel):
 class AudioClip(Value):
     """One clip of speech: a whole WAV file, base64 in JSON."""
 
-    wav: bytes = Field(max_length=MAX_WAV_BYTES, repr=False)
+    wav: bytes = Field(min_length=1, max_length=MAX_WAV_BYTES, repr=False)
 
 
 class SpeakerID(Value):

@@ -1,8 +1,8 @@
 """Identify a stream of clips, for hours or months.
 
 Every call writes its clip into the history, so a run's history is about as large as the clips it identified.
-The server suggests to continue as new at 4 MB (some hundred calls of 30 kB); the next run begins with the clips
-that wait and nothing else. Clips that are larger, or many more, belong in an object store: see `README.md`.
+The server suggests to continue as new at 4 MB (some hundred calls of 30 kB). The next run begins with the
+clips that wait and nothing else. Larger clips, or many more, belong in an object store: see `README.md`.
 """
 
 from contextlib import suppress
@@ -30,7 +30,8 @@ class SpeakerStreamWorkflow:
     async def run(self, stream: SpeakerStream) -> StreamProgress:
         """Identify clips; return how many there were, and of whom."""
         while await self._another_clip() and not self._run_is_long_enough():
-            self._become(self._stream.after(await self._answer()))
+            answer = await self._answer()
+            self._become(self._stream.after(answer))
             self._calls += 1
             await self._pause()
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -40,7 +41,7 @@ class SpeakerStreamWorkflow:
 
     @workflow.update
     def add(self, clip: AudioClip) -> StreamProgress:
-        """Add a clip. An update, not a signal: where too many wait it is refused, and its sender slows down."""
+        """Add a clip. An update, not a signal: where too many wait it is refused, and its sender slows."""
         self._become(self._stream.with_clip(clip))
         return self._stream.report()
 

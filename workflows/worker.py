@@ -1,7 +1,7 @@
 """The engineers' worker: `python -m workflows.worker`.
 
-It has no Worker Deployment of its own. Calls are routed by the algorithm's deployment, however the workflow that
-makes them is versioned; whether to version the workflows too is the engineers' decision alone.
+It has no Worker Deployment of its own. Calls are routed by the algorithm's deployment, however the workflow
+that makes them is versioned; whether to version the workflows too is the engineers' decision alone.
 """
 
 import asyncio

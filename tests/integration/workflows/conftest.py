@@ -1,0 +1,31 @@
+"""The engineers' worker on a queue of its own, and the recorder of histories."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from tests.integration.workflows.recording import Keep, keeper
+from workflows.worker import WORKFLOWS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-histories", action="store_true", help="keep the runs of these tests in workflows/histories"
+    )
+
+
+@pytest.fixture
+def keep(request: pytest.FixtureRequest) -> Keep:
+    # The option is unknown where pytest was not given this folder: then nothing is recorded.
+    return keeper(record=request.config.getoption("--record-histories", default=False))
+
+
+@pytest.fixture
+async def engineers(temporal_client: Client) -> AsyncIterator[str]:
+    """The task queue on which the workflows run."""
+    task_queue = f"workflows-{uuid4()}"
+    async with Worker(temporal_client, task_queue=task_queue, workflows=WORKFLOWS):
+        yield task_queue
