@@ -1,6 +1,7 @@
 """`python -m pipeline.worker run` and `python -m pipeline.worker describe`."""
 
 import argparse
+import atexit
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from pipeline.worker.phases import enter
 from pipeline.worker.settings import HostSettings
 
 LAST_MOMENTS = 2.0
-"""Seconds that threads of the research code get to end once everything is over."""
+"""Seconds that the research code's exit functions get."""
 
 
 def main() -> int:
@@ -75,16 +76,15 @@ def _read(path: Path) -> HostSettings:
 
 
 def _end(code: int) -> NoReturn:
-    # Python waits at its end for all threads, one that ignores its cancellation or never ends included.
-    last_resort = threading.Timer(LAST_MOMENTS, _exit_now, [code])
+    # Python's own end waits for threads that never end, and the SDK's native threads may abort it (SIGABRT).
+    last_resort = threading.Timer(LAST_MOMENTS, os._exit, [code])
     last_resort.daemon = True
     last_resort.start()
-    sys.exit(code)
-
-
-def _exit_now(code: int) -> None:
-    sys.stdout.flush()
-    os._exit(code)
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+    finally:
+        os._exit(code)
 
 
 if __name__ == "__main__":

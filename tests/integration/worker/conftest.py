@@ -1,0 +1,95 @@
+"""An engineer's workflow worker, and hosts for an algorithm of each test's own."""
+
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentVersionRequest,
+    SetWorkerDeploymentCurrentVersionRequest,
+)
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
+
+from pipeline.worker.settings import HostSettings
+from tests.integration.worker.research import CALLS, Call
+from tests.parts.temporal import DevServer
+from tests.parts.waiting import eventually
+from tests.parts.worker_host import WorkerHost, worker_host
+
+
+@dataclass
+class Algorithm:
+    """A Worker Deployment and its task queue, both of one name."""
+
+    name: str
+    client: Client
+    callers: str
+
+    async def make_current(self, build_id: str) -> None:
+        """Wait until the version is registered, and route calls to it."""
+
+        async def registered() -> bool:
+            try:
+                await self.describe(build_id)
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                return False
+            return True
+
+        await eventually(registered)
+        request = SetWorkerDeploymentCurrentVersionRequest(
+            namespace="default", deployment_name=self.name, build_id=build_id, identity="test"
+        )
+        await self.client.workflow_service.set_worker_deployment_current_version(request)
+
+    async def describe(self, build_id: str) -> Any:
+        """The version as the server has it."""
+        request = DescribeWorkerDeploymentVersionRequest(namespace="default")
+        request.deployment_version.deployment_name = self.name
+        request.deployment_version.build_id = build_id
+        return await self.client.workflow_service.describe_worker_deployment_version(request)
+
+    async def start(self, activity: str, *arguments: Any) -> WorkflowHandle[Any, Any]:
+        """Start a workflow that calls the activity once."""
+        return await self.client.start_workflow(
+            Call.run,
+            args=[self.name, activity, list(arguments)],
+            id=f"call-{uuid.uuid4()}",
+            task_queue=self.callers,
+        )
+
+    async def call(self, activity: str, *arguments: Any) -> Any:
+        """What the activity answers to a workflow."""
+        return await (await self.start(activity, *arguments)).result()
+
+
+@pytest.fixture
+async def algorithm(temporal_client: Client) -> AsyncIterator[Algorithm]:
+    """An algorithm without workers, and a worker for the workflows that call it."""
+    name = f"algorithm-{uuid.uuid4().hex[:8]}"
+    async with Worker(temporal_client, task_queue=f"{name}-callers", workflows=[Call]):
+        yield Algorithm(name, temporal_client, f"{name}-callers")
+
+
+@pytest.fixture
+def start_host(
+    algorithm: Algorithm, temporal_server: DevServer, tmp_path: Path
+) -> Iterator[Callable[..., WorkerHost]]:
+    """Start hosts of the algorithm on the modules of `research`; keyword arguments are settings."""
+    (tmp_path / "calls.py").write_text(CALLS)
+    with ExitStack() as hosts:
+
+        def start(build_id: str, **settings: Any) -> WorkerHost:
+            complete = HostSettings(**{"task_queue": algorithm.name, "activities": ("calls",), **settings})
+            return hosts.enter_context(
+                worker_host(tmp_path, complete, build_id=build_id, environment=temporal_server.environment)
+            )
+
+        yield start

@@ -1,0 +1,154 @@
+"""Research modules as text, and the workflow that calls them as an engineer's would."""
+
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+CALLS = '''
+import asyncio
+import os
+import threading
+import time
+from pathlib import Path
+
+from pydantic import BaseModel
+from temporalio import activity
+
+HERE = Path(__file__).parent
+
+
+class Question(BaseModel):
+    number: int
+    tags: list[str] = []
+
+
+class Answer(BaseModel):
+    doubled: int
+    thread: str
+    pid: int
+
+
+def answer(number: int) -> Answer:
+    return Answer(doubled=2 * number, thread=threading.current_thread().name, pid=os.getpid())
+
+
+def load() -> None:
+    """Fail in every other thread or if called from a running loop, as many libraries do."""
+    assert threading.current_thread() is threading.main_thread()
+    asyncio.run(asyncio.sleep(0))
+    HERE.joinpath("loaded").write_text("yes")
+
+
+LOOPS = []
+
+
+async def load_async() -> None:
+    LOOPS.append(asyncio.get_running_loop())
+
+
+@activity.defn
+def in_thread(question: Question) -> Answer:
+    """Answer from a thread."""
+    return answer(question.number)
+
+
+@activity.defn
+async def on_loop(question: Question) -> Answer:
+    """Answer from the loop."""
+    return answer(question.number)
+
+
+@activity.defn
+async def same_loop() -> bool:
+    return LOOPS == [asyncio.get_running_loop()]
+
+
+@activity.defn
+def was_loaded() -> bool:
+    return HERE.joinpath("loaded").exists()
+
+
+@activity.defn
+def picky(question: Question) -> Answer:
+    """Find a fault of its own with Pydantic's error; a good reason to try again."""
+    if activity.info().attempt == 1:
+        try:
+            Question.model_validate({"number": "what a model wrote"})
+        except ValueError as error:
+            raise activity_error() from error
+    return answer(question.number)
+
+
+def activity_error() -> Exception:
+    from temporalio.exceptions import ApplicationError
+
+    return ApplicationError("the language model answered nonsense")
+
+
+def resumed_from() -> int:
+    details = activity.info().heartbeat_details
+    return int(details[0]) if details else -1
+
+
+@activity.defn
+def count_in_thread(upto: Question) -> Answer:
+    """Count slowly, with a heartbeat at each step; a retry answers where it would go on."""
+    if resumed_from() >= 0:
+        return answer(resumed_from())
+    for step in range(1_000_000):
+        activity.heartbeat(step)
+        HERE.joinpath("counted").write_text(str(step))
+        time.sleep(0.02)
+    raise AssertionError("never")
+
+
+@activity.defn
+async def count_on_loop(upto: Question) -> Answer:
+    """Do as count_in_thread does."""
+    if resumed_from() >= 0:
+        return answer(resumed_from())
+    for step in range(1_000_000):
+        activity.heartbeat(step)
+        HERE.joinpath("counted").write_text(str(step))
+        await asyncio.sleep(0.02)
+    raise AssertionError("never")
+
+
+@activity.defn
+def deaf(question: Question) -> Answer:
+    """Ignore every cancellation, as a thread in native code does."""
+    if activity.info().attempt > 1:
+        return answer(question.number)
+    HERE.joinpath("counted").write_text("0")
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
+@activity.defn
+def brief(question: Question) -> Answer:
+    """End soon after the worker was told to stop."""
+    HERE.joinpath("counted").write_text("0")
+    activity.wait_for_worker_shutdown_sync()
+    return answer(activity.info().attempt)
+'''
+
+
+@workflow.defn
+class Call:
+    """One activity call on an algorithm's task queue, retried for ever as Temporal does by default."""
+
+    @workflow.run
+    async def run(self, task_queue: str, activity: str, arguments: list[Any]) -> Any:
+        return await workflow.execute_activity(
+            activity,
+            args=arguments,
+            task_queue=task_queue,
+            start_to_close_timeout=timedelta(seconds=120),
+            heartbeat_timeout=timedelta(seconds=30) if activity.startswith("count") else None,
+            retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=100), backoff_coefficient=1.0),
+        )
