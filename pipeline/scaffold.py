@@ -72,8 +72,8 @@ def render(name: str, destination: Path, *, organisation: str = PLACEHOLDER_ORGA
     """
     answers = _answers(name, organisation)
     destination = destination.absolute()
-    _refuse_taken(destination)
     try:
+        _refuse_taken(destination)
         destination.parent.mkdir(parents=True, exist_ok=True)
         # A sibling, so that the last step is a rename on one file system.
         with tempfile.TemporaryDirectory(prefix=".conduit-new-", dir=destination.parent) as workshop:

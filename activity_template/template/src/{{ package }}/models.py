@@ -10,10 +10,10 @@ class AudioClip(BaseModel):
 
     wav: bytes = Field(
         min_length=1,
-        repr=False,
         # Temporal takes 2 MiB a payload, and base64 adds a third.
         max_length=1_500_000,
         description="WAV file, mono, 16 bits, 8000 Hz; base64 in JSON",
+        repr=False,
     )
 
 
