@@ -28,13 +28,26 @@ def activity_modules(files: Mapping[str, str]) -> tuple[str, ...]:
 
 def defines_activity(path: str, text: str) -> bool:
     """Tell whether a file is shipped Python that defines an activity at module level."""
-    if not _is_shipped_python(PurePosixPath(path)) or "temporalio" not in text:
+    if not is_shipped_python(path) or "temporalio" not in text:
         return False
     tree = _parse(text)
     if tree is None:
         return False
     spellings = _spellings_of_defn(tree)
     return any(_decorators(function) & spellings for function in _module_functions(tree.body))
+
+
+def is_shipped_python(path: str) -> bool:
+    """Tell whether a file is Python that goes into production: no test, no illustration, no copy."""
+    file = PurePosixPath(path)
+    folders = file.parts[:-1]
+    is_test = file.stem.startswith("test_") or file.stem.endswith("_test") or file.stem == "conftest"
+    return (
+        file.suffix == ".py"
+        and not is_test
+        and not TESTS.intersection(folders)
+        and not NOT_SHIPPED.intersection(folders[:1])
+    )
 
 
 def module_name(path: str, roots: frozenset[str]) -> str:
@@ -50,17 +63,6 @@ def module_name(path: str, roots: frozenset[str]) -> str:
 def _import_roots(files: Mapping[str, str]) -> frozenset[str]:
     # A `src` that is itself a package is imported as `src.…`; many research repos do that.
     return frozenset() if "src/__init__.py" in files else frozenset({"src"})
-
-
-def _is_shipped_python(path: PurePosixPath) -> bool:
-    folders = path.parts[:-1]
-    is_test = path.stem.startswith("test_") or path.stem.endswith("_test") or path.stem == "conftest"
-    return (
-        path.suffix == ".py"
-        and not is_test
-        and not TESTS.intersection(folders)
-        and not NOT_SHIPPED.intersection(folders[:1])
-    )
 
 
 def _parse(text: str) -> ast.Module | None:
