@@ -1,7 +1,7 @@
 """Constraints on numbers, strings and counts: where a reader's is tighter than the writer's."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.contract.findings import NOT_SET, Finding, Kind, shown
@@ -68,33 +68,38 @@ Bound = tuple[float, int]
 def _lower(schema: Schema, whole: bool) -> Bound:
     bounds = []
     if "minimum" in schema:
-        bounds.append((math.ceil(schema["minimum"]), 0) if whole else (schema["minimum"], 0))
+        bounds.append((_rounded(math.ceil, schema["minimum"], whole), 0))
     if "exclusiveMinimum" in schema:
         edge = schema["exclusiveMinimum"]
-        bounds.append((math.floor(edge) + 1, 0) if whole else (edge, 1))
+        bounds.append((_rounded(math.floor, edge, whole) + 1, 0) if whole else (edge, 1))
     return max(bounds, default=(-math.inf, 0))
 
 
 def _upper(schema: Schema, whole: bool) -> Bound:
     bounds = []
     if "maximum" in schema:
-        bounds.append((math.floor(schema["maximum"]), 0) if whole else (schema["maximum"], 0))
+        bounds.append((_rounded(math.floor, schema["maximum"], whole), 0))
     if "exclusiveMaximum" in schema:
         edge = schema["exclusiveMaximum"]
-        bounds.append((math.ceil(edge) - 1, 0) if whole else (edge, -1))
+        bounds.append((_rounded(math.ceil, edge, whole) - 1, 0) if whole else (edge, -1))
     return min(bounds, default=(math.inf, 0))
+
+
+def _rounded(way: Callable[[float], int], edge: float, whole: bool) -> float:
+    return way(edge) if whole and math.isfinite(edge) else edge
 
 
 def _divides(step: float, writer_step: float | None, whole: bool) -> bool:
     steps = [other for other in (writer_step, 1 if whole else None) if other is not None]
     # Only whole numbers: the remainder of two fractions is a matter of rounding.
     return any(
-        other == step or (_is_whole(other) and _is_whole(step) and other % step == 0) for other in steps
+        other == step or (_is_whole(other) and _is_whole(step) and int(other) % int(step) == 0)
+        for other in steps
     )
 
 
 def _is_whole(number: float) -> bool:
-    return float(number).is_integer()
+    return isinstance(number, int) or number.is_integer()
 
 
 def _limit(path: str, inclusive: str, exclusive: str, reader: Schema, writer: Schema) -> Finding:

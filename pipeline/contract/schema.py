@@ -19,6 +19,7 @@ ANNOTATIONS = frozenset(
     ("title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly")
 )
 UNRESOLVED = "unresolved $ref"  # not a keyword: it stands for a reference that leads nowhere
+NOTHING: Schema = {"enum": []}
 MAX_ALTERNATIVES = 2000  # a contract is text that a stranger may have written: nested unions multiply
 
 
@@ -29,9 +30,8 @@ class Document:
         self.root = root
         self.definitions = root.get("$defs", {}) if isinstance(root, dict) else {}
         self._alternatives: dict[int, tuple[Schema, ...]] = {}
-        self._kept: list[
-            Schema
-        ] = []  # made here and known by their id, so they must live as long as this does
+        self._unresolved: dict[str, Schema] = {}
+        self._kept: list[Node] = []  # known by their id, so they must live as long as this does
 
     def named(self, node: Node) -> Node:
         """What a bare reference refers to, so that a model is the same one wherever it is used."""
@@ -52,7 +52,7 @@ class Document:
                 continue
             seen.add(id(part))
             if part is False:
-                yield {"enum": []}
+                yield NOTHING
             elif isinstance(part, dict):
                 yield part
                 pending.extend(part.get("allOf", ()))
@@ -66,6 +66,7 @@ class Document:
         """
         known = self._alternatives.get(id(node))
         if known is None:
+            self._kept.append(node)
             self._alternatives[id(node)] = ()  # a union that contains itself adds nothing to itself
             known = tuple(self._keep(self._expand(node)))
             self._alternatives[id(node)] = known
@@ -92,16 +93,19 @@ class Document:
             self._alternatives[id(option)] = (option,)
             yield option
 
+    def _nowhere(self, reference: str) -> Node:
+        return self._unresolved.setdefault(reference, {UNRESOLVED: reference})
+
     def _target(self, reference: str) -> Node:
         place: Any = self.root
         if not reference.startswith("#/$defs/"):
-            return {UNRESOLVED: reference}
+            return self._nowhere(reference)
         for step in reference.split("/")[1:]:
             name = unquote(step).replace("~1", "/").replace("~0", "~")
             if not isinstance(place, Mapping) or name not in place:
-                return {UNRESOLVED: reference}
+                return self._nowhere(reference)
             place = place[name]
-        return place if isinstance(place, dict | bool) else {UNRESOLVED: reference}
+        return place if isinstance(place, dict | bool) else self._nowhere(reference)
 
 
 _NOT_MERGED = (ANNOTATIONS - {"title"}) | {
@@ -112,6 +116,7 @@ _NOT_MERGED = (ANNOTATIONS - {"title"}) | {
     "discriminator",
     "$defs",
     "properties",
+    "patternProperties",
     "required",
 }
 
@@ -136,8 +141,9 @@ def _merged(parts: Iterable[Schema]) -> Schema | None:
             whole["type"] = common[0] if len(common) == 1 else common
         for key in part.keys() - _NOT_MERGED:
             whole.setdefault(key, part[key])
-        if "properties" in part:
-            whole["properties"] = {**part["properties"], **whole.get("properties", {})}
+        for key in ("properties", "patternProperties"):
+            if key in part:
+                whole[key] = {**part[key], **whole.get(key, {})}
         if "required" in part:
             whole["required"] = [*whole.get("required", ()), *part["required"]]
     return whole

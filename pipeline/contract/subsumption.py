@@ -167,7 +167,7 @@ class Subsumption:
             return
         likeness = self._likeness(nearest[0], option) if nearest else NOTHING_ALIKE
         if likeness == NOTHING_ALIKE:
-            yield Finding(Kind.TYPE, path, "", (option["type"],), self._described({"anyOf": branches}))
+            yield Finding(Kind.TYPE, path, "", (option["type"],), self._described(*branches))
         elif likeness < SAME_TYPE:
             yield from self._unknown_tag(branches, option, path)
         else:
@@ -304,7 +304,8 @@ class Subsumption:
             yield from self._below(taken, option["propertyNames"], below)
             return
         for name in option.get("properties", {}):
-            yield from self._value(taken if isinstance(taken, dict) else {}, name, below)
+            for each in self._reader.parts(taken):
+                yield from self._value(each, name, below)
         if _sends_more(option) is not None or option.get("patternProperties"):
             yield from self._below(taken, ANY_NAME, below)
 
@@ -327,12 +328,12 @@ class Subsumption:
         old, new = (reader_name, writer_name) if self._side == "output" else (writer_name, reader_name)
         return Finding(Kind.FIELD_RENAMED, child(path, old), old, taken=shown(new))
 
-    def _described(self, node: Node) -> str:
+    def _described(self, *nodes: Node) -> str:
         """What the reader takes, in a few words."""
-        words = []
-        for option in self._reader.alternatives(node):
-            words.append(shown(option["const"]) if "const" in option else option["type"])
-        return _any_of(dict.fromkeys(words))
+        options = [option for node in nodes for option in self._reader.alternatives(node)]
+        return _any_of(
+            dict.fromkeys(shown(each["const"]) if "const" in each else each["type"] for each in options)
+        )
 
 
 # How like two alternatives are: same type, no tag that differs, tags that agree, same title, shared fields.
