@@ -79,12 +79,12 @@ class Image(Value):
 
     kind: Literal["image"] = "image"
     digest: Digest
-    repository: str = Field(max_length=400, description="registry host and name, without tag or digest")
+    repository: str = Field(max_length=400, description="host and name; empty if not pushed")
 
     @property
     def reference(self) -> str:
-        """What is pulled: `host/name@sha256:…`."""
-        return f"{self.repository}@{self.digest}"
+        """What is pulled: `host/name@sha256:…`; the image's ID where it was not pushed."""
+        return f"{self.repository}@{self.digest}" if self.repository else self.digest
 
 
 Artifact = Annotated[Environment | Image, Field(discriminator="kind")]
