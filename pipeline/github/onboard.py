@@ -6,6 +6,7 @@ from typing import Literal
 
 import github
 from github.GitCommit import GitCommit
+from github.GitRef import GitRef
 from github.GitTree import GitTree
 from github.PullRequest import PullRequest
 from github.Repository import Repository
@@ -97,7 +98,8 @@ def _blob(repository: Repository, sha: str) -> str:
 
 def _commit(repository: Repository, base: GitCommit, planned: Plan) -> bool:
     """Put the plan's files on our branch, on top of `base`; tells whether that changed it."""
-    head = _head(repository, planned.branch)
+    ref = _ref(repository, planned.branch)
+    head = repository.get_git_commit(ref.object.sha) if ref else None
     if head is not None and head.message != TITLE:
         raise OnboardingBlocked(
             f"The branch {planned.branch} was left as it is.",
@@ -112,21 +114,28 @@ def _commit(repository: Repository, base: GitCommit, planned: Plan) -> bool:
     if head is not None and head.tree.sha == tree.sha:
         return False
     commit = repository.create_git_commit(TITLE, tree, [base])
-    if head is None:
+    if ref is None:
         repository.create_git_ref(f"refs/heads/{planned.branch}", commit.sha)
     else:
-        repository.get_git_ref(f"heads/{planned.branch}").edit(commit.sha, force=True)
+        ref.edit(commit.sha, force=True)
     return True
 
 
 def _head(repository: Repository, branch: str) -> GitCommit | None:
+    ref = _ref(repository, branch)
+    return repository.get_git_commit(ref.object.sha) if ref else None
+
+
+def _ref(repository: Repository, branch: str) -> GitRef | None:
+    ref = repository.get_git_ref(f"heads/{branch}")
     try:
-        sha = repository.get_git_ref(f"heads/{branch}").object.sha
+        # A ref that was not asked for has the address from which it can be read, but not the one to write to.
+        ref.update()
     except github.GithubException as refused:
         if refused.status in MISSING:
             return None
         raise
-    return repository.get_git_commit(sha)
+    return ref
 
 
 def _propose(repository: Repository, base: str, planned: Plan) -> tuple[str, bool]:
