@@ -1,0 +1,202 @@
+"""Workers as containers of a Docker Engine, local or remote, one for each replica.
+
+All that is known of them is in their labels: another command, on another machine, finds them by these. A
+stopped container is kept, since it holds the record with which its build can be started again.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound, NotFound
+from docker.models.containers import Container
+from docker.types import DeviceRequest, LogConfig
+from pydantic import ValidationError
+
+from pipeline.build.engine import engine
+from pipeline.command import tail
+from pipeline.errors import NoLiveWorker, RuntimeUnavailable
+from pipeline.models import Build, Image
+from pipeline.runtimes import LocalWorker, RuntimeOptions
+from pipeline.runtimes.docker_options import DockerOptions
+from pipeline.runtimes.docker_plan import (
+    AFTER_GRACE,
+    ALGORITHM,
+    BUILD_ID,
+    NANOS,
+    RECORD,
+    ContainerPlan,
+    plan,
+    worker,
+    worker_environment,
+)
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+class DockerRuntime:
+    """See `pipeline.runtimes.Runtime`."""
+
+    def __init__(self, options: RuntimeOptions, docker: DockerOptions | None = None) -> None:
+        self._options = options
+        self._docker = docker or DockerOptions()
+
+    def start(self, build: Build, replicas: int) -> None:
+        """Start what is missing of `replicas` workers; see `Runtime.start`."""
+        environment = worker_environment(self._options.connection, self._docker.env_file)
+        with self._engine() as client:
+            image = _pulled(client, build)
+            for replica in range(1, replicas + 1):
+                _see_to(client, plan(build, image, replica, environment, self._docker))
+
+    def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
+        """See `Runtime.workers`."""
+        with self._engine() as client:
+            seen = [worker(container.attrs) for container in _containers(client, algorithm)]
+        found = [one for one in seen if one]
+        return tuple(sorted(found, key=lambda one: (one.started or LONG_AGO, one.replica)))
+
+    def stop(self, algorithm: str, build_id: str) -> None:
+        """See `Runtime.stop`."""
+        with self._engine() as client:
+            containers = _containers(client, algorithm, build_id)
+            with ThreadPoolExecutor(max_workers=len(containers) or 1) as together:
+                list(together.map(_stop, containers))
+
+    def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:
+        """See `Runtime.log`."""
+        with self._engine() as client:
+            containers = _containers(client, algorithm, build_id)
+            if not containers:
+                return ""
+            text = max(containers, key=_tells_most).logs(tail=lines)
+        return tail(text.decode(errors="replace"), lines)
+
+    def build(self, algorithm: str, build_id: str) -> Build | None:
+        """See `Runtime.build`."""
+        with self._engine() as client:
+            records = [_record(container) for container in _containers(client, algorithm, build_id)]
+        return next((record for record in records if record), None)
+
+    @contextmanager
+    def _engine(self) -> Iterator[DockerClient]:
+        try:
+            with engine(self._options.environment) as client:
+                yield client
+        except APIError as error:
+            raise RuntimeUnavailable(
+                "The Docker Engine refused to run the workers.",
+                why=str(error.explanation or error)[:1000],
+                now="Correct what it names, or the [tool.conduit.docker] table, and run the command again.",
+            ) from error
+
+
+def _pulled(client: DockerClient, build: Build) -> str:
+    """The image that the build is, by digest; pulled if the engine does not have it."""
+    image = build.artifact
+    if not isinstance(image, Image):
+        raise _not_to_be_had(build, "It was built for the process runtime and has no image.")
+    try:
+        client.images.get(image.reference)
+    except ImageNotFound:
+        try:
+            client.images.pull(image.repository, tag=image.digest)
+        except (APIError, ValueError) as error:
+            raise _not_to_be_had(build, str(error)[:1000]) from error
+    return image.reference
+
+
+def _not_to_be_had(build: Build, why: str) -> NoLiveWorker:
+    return NoLiveWorker(
+        f"Build {build.build_id} cannot be started by the docker runtime.",
+        why=why,
+        now=f"See that the engine can pull from its registry, or deliver commit {build.commit.short} again.",
+    )
+
+
+def _see_to(client: DockerClient, planned: ContainerPlan) -> None:
+    """See to it that the container runs: it alone, however many of us try at the same moment."""
+    existing = _find(client, planned.name)
+    if existing is not None and _is_alive(existing):
+        return
+    if existing is not None:
+        existing.remove(force=True)
+    try:
+        container = _create(client, planned)
+    except APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:
+            raise
+        return  # another start was faster
+    for network in planned.networks[1:]:
+        client.networks.get(network).connect(container)
+    container.start()
+
+
+def _find(client: DockerClient, name: str) -> Container | None:
+    try:
+        return client.containers.get(name)
+    except NotFound:
+        return None
+
+
+def _is_alive(container: Container) -> bool:
+    state = container.attrs["State"]
+    return bool(state["Running"] or state["Restarting"])
+
+
+def _create(client: DockerClient, planned: ContainerPlan) -> Container:
+    options = planned.options
+    return client.containers.create(
+        planned.image,
+        name=planned.name,
+        environment=dict(planned.environment),
+        labels=dict(planned.labels),
+        network=planned.networks[0] if planned.networks else None,
+        # A first process that hands signals on and buries the dead: Python as process 1 does neither.
+        init=True,
+        restart_policy={"Name": "on-failure", "MaximumRetryCount": options.max_restarts},
+        nano_cpus=round(options.cpus * NANOS) if options.cpus else None,
+        mem_limit=options.memory,
+        # Swap would turn a worker that is out of memory into one that is slow.
+        memswap_limit=options.memory,
+        shm_size=options.shared_memory,
+        device_requests=_gpus(options),
+        # Rotated, unlike the engine's default.
+        log_config=LogConfig(type="local"),
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+    )
+
+
+def _gpus(options: DockerOptions) -> list[DeviceRequest] | None:
+    if options.gpus is None:
+        return None
+    return [DeviceRequest(count=-1 if options.gpus == "all" else options.gpus, capabilities=[["gpu"]])]
+
+
+def _containers(client: DockerClient, algorithm: str, build_id: str | None = None) -> list[Container]:
+    wanted = [f"{ALGORITHM}={algorithm}", *([f"{BUILD_ID}={build_id}"] if build_id else [])]
+    return client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
+
+
+def _stop(container: Container) -> None:
+    record = _record(container)
+    # The engine then starts it no more, whatever its restart policy is.
+    container.stop(timeout=(record.host.grace if record else 0) + AFTER_GRACE)
+
+
+def _tells_most(container: Container) -> tuple[bool, str]:
+    """The one that ended last, if any did; else the one that started last. Its times sort as text."""
+    state: Mapping[str, Any] = container.attrs["State"]
+    return (not state["Running"], str(state["StartedAt"] if state["Running"] else state["FinishedAt"]))
+
+
+def _record(container: Container) -> Build | None:
+    try:
+        return Build.model_validate_json(container.labels.get(RECORD, ""))
+    except ValidationError:
+        return None

@@ -1,0 +1,152 @@
+"""What a worker's container is to be, as values; nothing here talks to an engine."""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InvalidValue
+from pipeline.models import Build, Value
+from pipeline.runtimes import LocalWorker
+from pipeline.runtimes.docker_options import DockerOptions
+from pipeline.runtimes.portable import portable
+
+ALGORITHM = "conduit.algorithm"
+BUILD_ID = "conduit.build-id"
+REPLICA = "conduit.replica"
+RECORD = "conduit.build"
+
+AFTER_GRACE = 15
+"""Seconds that a container gets after its worker's grace before it is killed; the worker ends sooner."""
+LOOPBACK = re.compile(r"(?:\w+://)?(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
+NANOS = 1_000_000_000
+SIGNALLED = 128
+"""Above this, an exit code is this and the number of the signal that ended the program."""
+VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+
+
+class ContainerPlan(Value):
+    """One worker's container."""
+
+    name: str
+    image: str
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    networks: tuple[str, ...]
+    options: DockerOptions
+
+
+def container_name(algorithm: str, build_id: str, replica: int) -> str:
+    """A name that two starts of one worker share, so that the engine refuses the second."""
+    return f"conduit.{algorithm}.{build_id}.{replica}"
+
+
+def plan(
+    build: Build, reference: str, replica: int, environment: Mapping[str, str], options: DockerOptions
+) -> ContainerPlan:
+    """Say what the container of one replica is.
+
+    Args:
+        reference: the image, by digest.
+        environment: what workers find in theirs, the connection to Temporal included.
+    """
+    return ContainerPlan(
+        name=container_name(build.algorithm, build.build_id, replica),
+        image=reference,
+        environment={
+            **environment,
+            "TEMPORAL_DEPLOYMENT_NAME": build.algorithm,
+            "TEMPORAL_WORKER_BUILD_ID": build.build_id,
+        },
+        labels={
+            ALGORITHM: build.algorithm,
+            BUILD_ID: build.build_id,
+            REPLICA: str(replica),
+            RECORD: build.model_dump_json(),
+        },
+        networks=options.networks or _network_of(environment),
+        options=options,
+    )
+
+
+def _network_of(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """A server on the host's loopback address is reached from the host's network alone."""
+    return ("host",) if LOOPBACK.fullmatch(environment.get("TEMPORAL_ADDRESS", "")) else ()
+
+
+def worker_environment(connection: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """What a worker finds in its environment beside its own name.
+
+    Raises:
+        InvalidValue: the env file, or one that the connection names, cannot be used.
+    """
+    return {**(_env_file(env_file) if env_file else {}), **portable(connection)}
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """Read NAME=VALUE lines as docker does: no quotes, no expansion; `#` begins a comment line."""
+    lines = [line.lstrip() for line in _read(path).splitlines()]
+    return dict(_variable(line, path) for line in lines if line and not line.startswith("#"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidValue(
+            f"The env file {path} cannot be read.",
+            why=str(error),
+            now="Correct `env-file` in [tool.conduit.docker].",
+        ) from error
+
+
+def _variable(line: str, path: Path) -> tuple[str, str]:
+    match = VARIABLE.fullmatch(line)
+    if match is None:
+        raise InvalidValue(
+            f"The env file {path} has a line that is not NAME=VALUE.",
+            why="The line is not shown here, as it may hold a secret.",
+            now="Correct the file.",
+        )
+    return match[1], match[2]
+
+
+def worker(attributes: Mapping[str, Any]) -> LocalWorker | None:
+    """A container, as the engine describes it, as a worker; None if its labels are not a worker's."""
+    labels, state = attributes["Config"]["Labels"], attributes["State"]
+    if not labels.get(REPLICA, "").isdecimal():
+        return None
+    return LocalWorker(
+        build_id=labels[BUILD_ID],
+        replica=int(labels[REPLICA]),
+        handle=str(attributes["Id"])[:12],
+        alive=bool(state["Running"] or state["Restarting"]),
+        started=_time(state["StartedAt"]),
+        ended_because=why_ended(attributes),
+    )
+
+
+def _time(text: str) -> datetime | None:
+    """The engine's time, which has nanoseconds; None for its zero, year 1."""
+    moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text))
+    return moment if moment.year > 1 else None
+
+
+def why_ended(attributes: Mapping[str, Any]) -> str:
+    """Why a container ended, or why it is between two restarts; empty while it runs or was never started."""
+    state = attributes["State"]
+    if state["Status"] in {"running", "paused"} or (state["Status"] == "created" and not state["Error"]):
+        return ""
+    restarts = attributes.get("RestartCount", 0)
+    times = f", after {restarts} restart{'s' if restarts > 1 else ''}" if restarts else ""
+    return _cause(state, attributes["HostConfig"].get("Memory", 0)) + times
+
+
+def _cause(state: Mapping[str, Any], memory: int) -> str:
+    if state["Error"]:
+        return f"not started: {state['Error']}"
+    code = int(state["ExitCode"])
+    if state["OOMKilled"]:
+        return f"killed (out of memory; its limit is {memory >> 20} MiB)"
+    return f"killed by signal {code - SIGNALLED}" if code > SIGNALLED else f"exit code {code}"
