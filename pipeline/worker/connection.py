@@ -10,7 +10,7 @@ from datetime import timedelta
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline.worker.failures import FailureName, HostFailure, message
@@ -35,7 +35,7 @@ async def connect(*, identity: str, heartbeat: float, patience: float) -> Client
         HostFailure: TemporalUnreachable; TemporalRefused if it answered that it will not have this client.
     """
     config = _config()
-    runtime = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=heartbeat))
+    runtime = _runtime(heartbeat)
     deadline = time.monotonic() + patience
     pauses = _pauses()
     while True:
@@ -44,6 +44,17 @@ async def connect(*, identity: str, heartbeat: float, patience: float) -> Client
                 return await _attempt(config, identity, runtime)
         except (RuntimeError, RPCError, TimeoutError) as error:
             await _wait_or_give_up(error, config["target_host"], deadline, next(pauses))
+
+
+def _runtime(heartbeat: float) -> Runtime:
+    # Through Python's logging: the SDK's own console output is coloured, which a log file should not be.
+    log = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logging.getLogger("temporalio"), prepend_target_on_message=False),
+    )
+    return Runtime(
+        telemetry=TelemetryConfig(logging=log), worker_heartbeat_interval=timedelta(seconds=heartbeat)
+    )
 
 
 def _config() -> ClientConnectConfig:

@@ -8,18 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkerDeploymentVersionRequest,
-    SetWorkerDeploymentCurrentVersionRequest,
-)
 from temporalio.client import Client, WorkflowHandle
-from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Worker
 
 from pipeline.worker.settings import HostSettings
 from tests.integration.worker.research import CALLS, Call
 from tests.parts.temporal import DevServer
-from tests.parts.waiting import eventually
+from tests.parts.versions import make_current
 from tests.parts.worker_host import WorkerHost, worker_host
 
 
@@ -33,28 +28,7 @@ class Algorithm:
 
     async def make_current(self, build_id: str) -> None:
         """Wait until the version is registered, and route calls to it."""
-
-        async def registered() -> bool:
-            try:
-                await self.describe(build_id)
-            except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
-                    raise
-                return False
-            return True
-
-        await eventually(registered)
-        request = SetWorkerDeploymentCurrentVersionRequest(
-            namespace="default", deployment_name=self.name, build_id=build_id, identity="test"
-        )
-        await self.client.workflow_service.set_worker_deployment_current_version(request)
-
-    async def describe(self, build_id: str) -> Any:
-        """The version as the server has it."""
-        request = DescribeWorkerDeploymentVersionRequest(namespace="default")
-        request.deployment_version.deployment_name = self.name
-        request.deployment_version.build_id = build_id
-        return await self.client.workflow_service.describe_worker_deployment_version(request)
+        await make_current(self.client, self.name, build_id)
 
     async def start(self, activity: str, *arguments: Any) -> WorkflowHandle[Any, Any]:
         """Start a workflow that calls the activity once."""

@@ -11,6 +11,7 @@ import asyncio
 import os
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -127,6 +128,12 @@ def deaf(question: Question) -> Answer:
             time.sleep(60)
         except BaseException:
             pass
+
+
+@activity.defn
+def pool_broken(question: Question) -> Answer:
+    """Fail as a pool of processes does whose process was killed."""
+    raise BrokenProcessPool("a process in the process pool was terminated abruptly")
 
 
 @activity.defn

@@ -146,6 +146,18 @@ async def test_a_thread_that_ignores_cancellation_neither_keeps_its_call_nor_the
     assert old.phase.why == "1 calls ignored their cancellation"
 
 
+async def test_an_error_that_ends_the_sdks_worker_ends_the_host(
+    algorithm: Algorithm, start_host: StartHost
+) -> None:
+    host = start_host("b1", grace=0)
+    await algorithm.make_current("b1")
+    await algorithm.start("pool_broken", {"number": 1})
+    assert await asyncio.to_thread(host.wait) == 1
+    assert host.phase
+    assert (host.phase.phase, host.phase.error) == ("failed", "WorkerDied")
+    assert "BrokenProcessPool" in host.log
+
+
 def test_a_setup_that_raises_ends_the_host_with_its_traceback(start_host: StartHost, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def load():\n    raise OSError('no such model')\n")
     host = start_host("b1", setup="broken:load")
