@@ -6,7 +6,6 @@ from typing import Literal
 
 import github
 from github.GitCommit import GitCommit
-from github.GitRef import GitRef
 from github.GitTree import GitTree
 from github.PullRequest import PullRequest
 from github.Repository import Repository
@@ -98,8 +97,7 @@ def _blob(repository: Repository, sha: str) -> str:
 
 def _commit(repository: Repository, base: GitCommit, planned: Plan) -> bool:
     """Put the plan's files on our branch, on top of `base`; tells whether that changed it."""
-    ref = _ref(repository, planned.branch)
-    head = repository.get_git_commit(ref.object.sha) if ref else None
+    head = _head(repository, planned.branch)
     if head is not None and head.message != TITLE:
         raise OnboardingBlocked(
             f"The branch {planned.branch} was left as it is.",
@@ -114,28 +112,27 @@ def _commit(repository: Repository, base: GitCommit, planned: Plan) -> bool:
     if head is not None and head.tree.sha == tree.sha:
         return False
     commit = repository.create_git_commit(TITLE, tree, [base])
-    if ref is None:
+    if head is None:
         repository.create_git_ref(f"refs/heads/{planned.branch}", commit.sha)
     else:
-        ref.edit(commit.sha, force=True)
+        _move(repository, planned.branch, commit.sha)
     return True
 
 
+def _move(repository: Repository, branch: str, sha: str) -> None:
+    # PyGithub's `GitRef.edit` writes to the address that the ref was read from, which is another one.
+    address = f"{repository.url}/git/refs/heads/{branch}"
+    repository.requester.requestJsonAndCheck("PATCH", address, input={"sha": sha, "force": True})
+
+
 def _head(repository: Repository, branch: str) -> GitCommit | None:
-    ref = _ref(repository, branch)
-    return repository.get_git_commit(ref.object.sha) if ref else None
-
-
-def _ref(repository: Repository, branch: str) -> GitRef | None:
-    ref = repository.get_git_ref(f"heads/{branch}")
     try:
-        # A ref that was not asked for has the address from which it can be read, but not the one to write to.
-        ref.update()
+        sha = repository.get_git_ref(f"heads/{branch}").object.sha
     except github.GithubException as refused:
         if refused.status in MISSING:
             return None
         raise
-    return ref
+    return repository.get_git_commit(sha)
 
 
 def _propose(repository: Repository, base: str, planned: Plan) -> tuple[str, bool]:

@@ -28,11 +28,14 @@ from tests.parts.waiting import eventually_sync
 REF = re.compile(r"(/git/refs?/)([^?]+)")
 START_DEADLINE = 60.0
 STOP_DEADLINE = 10.0
+POLL = 0.02
 
 OWNER = "octocat"
 PERSON_TOKEN = "token-of-a-person"
 APP_ID = 4711
 INSTALLATION_ID = 100
+PERMISSIONS = {"checks": "write", "contents": "read", "pull_requests": "write"}
+"""Of the app's tokens, as a job's `permissions` would give them."""
 
 # The emulator would listen on all interfaces, and has no option against it.
 LOOPBACK_ONLY = """
@@ -96,12 +99,7 @@ def emulator(folder: Path, app_key: str) -> Service:
                             "slug": "github-actions",
                             "name": "GitHub Actions",
                             "private_key": app_key,
-                            "permissions": {
-                                "checks": "write",
-                                "issues": "write",
-                                "pull_requests": "write",
-                                "contents": "write",
-                            },
+                            "permissions": PERMISSIONS,
                             "installations": [{"installation_id": INSTALLATION_ID, "account": OWNER}],
                         }
                     ],
@@ -155,8 +153,8 @@ def is_named(name: str, method: str, path: str) -> bool:
 class Trouble:
     """What a request meets instead of an answer."""
 
-    on: str
-    """The requests that meet it, as `is_named` takes them."""
+    on: str = ""
+    """The requests that meet it, as `is_named` takes them; "" for any."""
     status: int = 0
     """0: the request is carried out, and the answer is lost on the way."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -165,7 +163,7 @@ class Trouble:
 
     def meets(self, method: str, path: str) -> bool:
         """Tell whether a request runs into it, which uses it up once."""
-        hit = self.times > 0 and is_named(self.on, method, path)
+        hit = self.times > 0 and (not self.on or is_named(self.on, method, path))
         self.times -= hit
         return hit
 
@@ -203,7 +201,7 @@ class Door:
         """Serve on a free port of 127.0.0.1."""
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Doorman, self))
         self.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(POLL,), daemon=True)
         thread.start()
         try:
             yield self
@@ -246,7 +244,7 @@ class _Doorman(BaseHTTPRequestHandler):
         status, headers, answer = result
         example = next((a for on, a in self.door.examples.items() if is_named(on, self.command, path)), None)
         if example is not None:
-            status, answer = 200, json.dumps(example).encode()
+            status, answer = 200, example if isinstance(example, bytes) else json.dumps(example).encode()
         body = json.loads(content) if content else None
         self.door.calls.append(Call(self.command, self.path, body, status, allowed_as, objection))
         return status, headers, answer

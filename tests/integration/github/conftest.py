@@ -13,7 +13,7 @@ from github.Repository import Repository
 from pipeline.github.answers import Patience
 from pipeline.github.client import Client
 from tests.parts import github_api
-from tests.parts.github_api import APP_ID, INSTALLATION_ID, OWNER, PERSON_TOKEN, Door, Service
+from tests.parts.github_api import APP_ID, INSTALLATION_ID, PERMISSIONS, PERSON_TOKEN, Door, Service
 
 PATIENCE = Patience(total=10, first_pause=0.01, longest_pause=0.05, rate_limit_pause=0.01)
 NUMBERS = count(1)
@@ -66,7 +66,7 @@ def bot_token(emulator: Service, app_key: str) -> str:
     """A token like the one of a job: it acts as a bot."""
     app = github.Auth.AppAuth(APP_ID, app_key)
     integration = github.GithubIntegration(auth=app, base_url=f"http://127.0.0.1:{emulator.port}")
-    return integration.get_access_token(INSTALLATION_ID).token
+    return integration.get_access_token(INSTALLATION_ID, permissions=PERMISSIONS).token
 
 
 @dataclass(frozen=True)
@@ -83,14 +83,14 @@ class Owner:
 
     def commit(self, repository: Repository, branch: str, message: str, files: Mapping[str, str]) -> str:
         """Commit files to a branch, and return the commit's SHA."""
-        ref = repository.get_git_ref(f"heads/{branch}")
-        head = repository.get_git_commit(ref.object.sha)
+        head = repository.get_git_commit(repository.get_git_ref(f"heads/{branch}").object.sha)
         entries = [
             github.InputGitTreeElement(path, "100644", "blob", content=text) for path, text in files.items()
         ]
         tree = repository.create_git_tree(entries, base_tree=head.tree)
         commit = repository.create_git_commit(message, tree, [head])
-        ref.edit(commit.sha)
+        address = f"{repository.url}/git/refs/heads/{branch}"
+        repository.requester.requestJsonAndCheck("PATCH", address, input={"sha": commit.sha})
         return commit.sha
 
     def file(self, repository: Repository, path: str, branch: str) -> str:
@@ -136,6 +136,3 @@ def as_job(bot_token: str) -> Callable[..., dict[str, str]]:
         }
 
     return environment
-
-
-__all__ = ["OWNER", "PATIENCE", "Owner"]
