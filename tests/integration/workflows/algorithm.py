@@ -1,4 +1,4 @@
-"""Stand-ins for the algorithm: activities under its real name, with models of their own as research has them."""
+"""Stand-ins for the algorithm: activities under its real name, with models of their own as research has."""
 
 import io
 import math

@@ -25,7 +25,7 @@ def keep(request: pytest.FixtureRequest) -> Keep:
 
 @pytest.fixture
 async def engineers(temporal_client: Client) -> AsyncIterator[str]:
-    """The task queue on which the workflows run."""
+    """The task queue on which the workflows run. The worker's identity is part of what is recorded."""
     task_queue = f"workflows-{uuid4()}"
-    async with Worker(temporal_client, task_queue=task_queue, workflows=WORKFLOWS):
+    async with Worker(temporal_client, task_queue=task_queue, workflows=WORKFLOWS, identity="engineers"):
         yield task_queue

@@ -1,35 +1,21 @@
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
-from uuid import uuid4
 
 import pytest
-from temporalio.api.enums.v1 import EventType
 from temporalio.api.sdk.v1 import WorkflowMetadata
 from temporalio.client import (
     Client,
     WorkflowExecutionStatus,
     WorkflowFailureError,
-    WorkflowHandle,
     WorkflowUpdateFailedError,
 )
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.testing import TimeSkipper
 
 from tests.integration.workflows.algorithm import ANNA, BEN, NOBODY, SPEAKERS, knowing, live, unused_queue
 from tests.integration.workflows.recording import Keep
+from tests.integration.workflows.streams import Handle, runs, start
 from tests.parts.waiting import eventually
 from workflows.models import AudioClip, SpeakerStream, StreamProgress
 from workflows.stream import SpeakerStreamWorkflow
-
-Handle = WorkflowHandle[SpeakerStreamWorkflow, StreamProgress]
-
-CONTINUED = EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW
-
-
-async def start(client: Client, engineers: str, stream: SpeakerStream) -> Handle:
-    return await client.start_workflow(
-        SpeakerStreamWorkflow.run, stream, id=f"stream-{uuid4()}", task_queue=engineers
-    )
 
 
 async def test_a_stream_counts_its_clips_by_speaker(temporal_client: Client, engineers: str) -> None:
@@ -126,13 +112,7 @@ async def test_a_finished_stream_is_still_finished_in_its_next_run(
 ) -> None:
     async with live(temporal_client, knowing(SPEAKERS)) as algorithm:
         given = SpeakerStream(clips=(ANNA, BEN, ANNA), repeat=True, calls_per_run=1, task_queue=algorithm)
-        stream = await temporal_client.start_workflow(
-            SpeakerStreamWorkflow.run,
-            given,
-            id=f"stream-{uuid4()}",
-            task_queue=engineers,
-            start_signal="finish",
-        )
+        stream = await start(temporal_client, engineers, given, start_signal="finish")
 
         assert (await stream.result()).identified == 3
     assert len(await runs(temporal_client, stream)) == 3
@@ -179,19 +159,6 @@ async def test_a_cancelled_stream_ends_though_the_algorithm_has_no_build(
     await keep(stream, "stream-cancelled")
 
 
-async def test_a_day_of_clips_at_ten_minutes_each(temporal_client: Client, engineers: str) -> None:
-    day_skipper = TimeSkipper(temporal_client).client
-    async with live(temporal_client, knowing(SPEAKERS)) as algorithm:
-        given = SpeakerStream(
-            clips=(ANNA, BEN), repeat=True, interval=600, until=144, calls_per_run=60, task_queue=algorithm
-        )
-        stream = await start(day_skipper, engineers, given)
-        summary = await stream.result()
-
-    assert summary.speakers == {"anna": 72, "ben": 72}
-    assert len(await runs(temporal_client, stream)) == 3
-
-
 async def test_temporals_pages_show_the_progress(temporal_client: Client, engineers: str) -> None:
     async with live(temporal_client, knowing(SPEAKERS)) as algorithm:
         stream = await start(temporal_client, engineers, SpeakerStream(clips=(ANNA,), task_queue=algorithm))
@@ -218,15 +185,3 @@ async def refusal(update: Callable[[], Awaitable[StreamProgress]]) -> str | None
         await update()
     assert isinstance(failure.value.cause, ApplicationError)
     return failure.value.cause.type
-
-
-async def runs(client: Client, stream: Handle) -> list[Handle]:
-    """The runs of a stream in their order, each with its own history."""
-    run_id = stream.first_execution_run_id
-    found: list[Handle] = []
-    while run_id:
-        run = client.get_workflow_handle_for(SpeakerStreamWorkflow.run, stream.id, run_id=run_id)
-        found.append(run)
-        last = (await run.fetch_history()).events[-1]
-        run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-    return found
