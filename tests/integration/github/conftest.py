@@ -62,11 +62,11 @@ def stateful(checker: Service, emulator: Service) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="session")
-def bot_token(emulator: Service, app_key: str) -> str:
-    """A token like the one of a job: it acts as a bot."""
+def job_token(emulator: Service, app_key: str) -> Callable[[dict[str, str]], str]:
+    """Make a token like a job's, which acts as a bot, with the given permissions."""
     app = github.Auth.AppAuth(APP_ID, app_key)
     integration = github.GithubIntegration(auth=app, base_url=f"http://127.0.0.1:{emulator.port}")
-    return integration.get_access_token(INSTALLATION_ID, permissions=PERMISSIONS).token
+    return lambda permissions: integration.get_access_token(INSTALLATION_ID, permissions=permissions).token
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def as_person() -> Callable[[Door], Client]:
 
 
 @pytest.fixture
-def as_job(bot_token: str) -> Callable[..., dict[str, str]]:
+def as_job(job_token: Callable[[dict[str, str]], str]) -> Callable[..., dict[str, str]]:
     """The variables of a job on a repo whose GitHub is behind a door."""
 
     def environment(door: Door, repository: str, sha: str = "1f" * 20, **more: str) -> dict[str, str]:
@@ -131,7 +131,7 @@ def as_job(bot_token: str) -> Callable[..., dict[str, str]]:
             "GITHUB_API_URL": door.url,
             "GITHUB_SERVER_URL": "https://git.example",
             "GITHUB_RUN_ID": "42",
-            "GITHUB_TOKEN": bot_token,
+            "GITHUB_TOKEN": job_token(PERMISSIONS),
             **more,
         }
 
