@@ -334,6 +334,21 @@ class OnboardingBlocked(ConduitError):
     exit_code = 84
 
 
+# 9x: contracts and stubs
+
+
+class InvalidContract(ConduitError):
+    """The contract is not one, or no code can be made of it."""
+
+    exit_code = 90
+
+
+class NotStubs(ConduitError):
+    """The file is not a module that `conduit stubs` wrote."""
+
+    exit_code = 91
+
+
 def all_errors() -> Mapping[str, type[ConduitError]]:
     """Every error by its name."""
 
