@@ -1,6 +1,7 @@
 """Where this job runs: GitHub Actions' environment, read once and checked."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,9 @@ RepositoryName = Annotated[
 ]
 # No user part: a token would go to whatever stands behind an @.
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._/-]*)?$")]
+
+# The workflows that `conduit onboard` adds; in a repo with several algorithms each has its own.
+CALLER = re.compile(r"/\.github/workflows/conduit(?P<suffix>[a-z0-9-]*?)(?:-rollback)?\.yml@")
 
 # GitHub's own limit for an event is 25 MiB.
 LARGEST_EVENT = 25 * 1024 * 1024
@@ -39,6 +43,9 @@ class GitHubContext(Value):
     run_attempt: int = Field(default=1, ge=1)
     event_name: str = Field(default="", max_length=100)
     actor: str = Field(default="", max_length=200)
+    workflow_ref: str = Field(
+        default="", max_length=1000, description="the caller's file, not the called one's"
+    )
     token: SecretStr | None = None
     summary_path: Path | None = None
     output_path: Path | None = None
@@ -54,9 +61,12 @@ class GitHubContext(Value):
         """The commit that a person pushed, on which a check run is shown."""
         return self.pull_request.head_sha if self.pull_request else self.sha
 
-    def workflow_url(self, file_name: str) -> str:
-        """The page of a workflow of this repo, with its "Run workflow" button."""
-        return f"{self.server_url}/{self.repository}/actions/workflows/{file_name}"
+    @property
+    def rollback_url(self) -> str:
+        """The page with the "Roll back" button of the algorithm that this job is about."""
+        caller = CALLER.search(self.workflow_ref)
+        file = f"conduit{caller['suffix'] if caller else ''}-rollback.yml"
+        return f"{self.server_url}/{self.repository}/actions/workflows/{file}"
 
 
 def read_context(environment: Mapping[str, str]) -> GitHubContext | None:
@@ -94,6 +104,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
         "run_attempt": "GITHUB_RUN_ATTEMPT",
         "event_name": "GITHUB_EVENT_NAME",
         "actor": "GITHUB_ACTOR",
+        "workflow_ref": "GITHUB_WORKFLOW_REF",
         "token": "GITHUB_TOKEN",
         "summary_path": "GITHUB_STEP_SUMMARY",
         "output_path": "GITHUB_OUTPUT",

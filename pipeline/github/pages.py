@@ -20,8 +20,6 @@ from pipeline.release_report import Failure, ReleaseReport
 if TYPE_CHECKING:
     from pipeline.github.rest_pages import RestPages
 
-ROLL_BACK_WORKFLOW = "conduit-rollback.yml"
-
 
 class _LeftOut(Exception):
     """Why a page is not shown, which is nobody's fault."""
@@ -94,9 +92,8 @@ class Pages:
             if path is None:
                 raise _LeftOut("GITHUB_STEP_SUMMARY is not set")
             told = report.model_copy(update={"left_out": (*report.left_out, *self.left_out)})
-            rollback_url = self._job.workflow_url(ROLL_BACK_WORKFLOW)
             with path.open("a", encoding="utf-8") as file:
-                file.write(summary(told, rollback_url=rollback_url))
+                file.write(summary(told, rollback_url=self._job.rollback_url))
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs."""

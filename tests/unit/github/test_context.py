@@ -47,11 +47,27 @@ def test_a_push() -> None:
     context = read_context(ON_GITHUB)
     assert context is not None
     assert context.run_url == "https://git.example/acme/speaker-id/actions/runs/42"
-    assert context.workflow_url("x.yml") == "https://git.example/acme/speaker-id/actions/workflows/x.yml"
     assert (context.head_sha, context.pull_request) == ("1f" * 20, None)
     assert context.token is not None
     assert context.token.get_secret_value() == "s3cret"
     assert "s3cret" not in repr(context)
+
+
+@pytest.mark.parametrize(
+    ("caller", "file"),
+    [
+        ("", "conduit-rollback.yml"),
+        ("acme/speaker-id/.github/workflows/conduit.yml@refs/heads/main", "conduit-rollback.yml"),
+        ("acme/speaker-id/.github/workflows/conduit-rollback.yml@refs/heads/main", "conduit-rollback.yml"),
+        ("acme/speaker-id/.github/workflows/conduit-voice.yml@refs/heads/main", "conduit-voice-rollback.yml"),
+        ("acme/speaker-id/.github/workflows/ci.yml@refs/heads/main", "conduit-rollback.yml"),
+        ("acme/speaker-id/.github/workflows/conduit-)[x](y.yml@refs/heads/main", "conduit-rollback.yml"),
+    ],
+)
+def test_the_roll_back_button_belongs_to_the_workflow_that_called(caller: str, file: str) -> None:
+    context = read_context({**ON_GITHUB, "GITHUB_WORKFLOW_REF": caller})
+    assert context is not None
+    assert context.rollback_url == f"https://git.example/acme/speaker-id/actions/workflows/{file}"
 
 
 def test_without_a_token_or_files_it_is_read_too() -> None:
