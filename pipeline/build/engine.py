@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import docker
 from docker.errors import DockerException
-from requests.exceptions import RequestException
+from requests.exceptions import ConnectionError as NoConnection
+from requests.exceptions import Timeout
 
 from pipeline.errors import RuntimeUnavailable
 
@@ -26,7 +27,7 @@ def engine(environment: Mapping[str, str]) -> Iterator[docker.DockerClient]:
         raise _unavailable(error, environment) from error
     try:
         yield client
-    except RequestException as error:
+    except (NoConnection, Timeout) as error:
         raise _unavailable(error, environment) from error
     finally:
         client.close()

@@ -1,11 +1,13 @@
 """The contract that an image really has, read by importing its code inside it, without network or secrets."""
 
 import io
+import re
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
@@ -22,6 +24,7 @@ from pipeline.models import Image
 from pipeline.worker.contract import Contract
 
 OUTPUT = "/tmp/contract.json"  # noqa: S108 - in a container of its own
+NO_HOST = re.compile(r"No module named '?pipeline")
 DESCRIBE = ["python", "-m", "pipeline.worker", "describe", "--settings", str(SETTINGS), "--output", OUTPUT]
 
 
@@ -46,9 +49,8 @@ def _container(client: DockerClient, image: Image) -> Iterator[Container]:
     try:
         if image.repository:
             client.images.pull(image.repository, tag=image.digest)
-        container = client.containers.create(
-            image.reference, entrypoint=DESCRIBE, network_mode="none", init=True
-        )
+        _check_terms(client.images.get(image.reference).attrs["Config"])
+        container = client.containers.create(image.reference, entrypoint=DESCRIBE, network_mode="none")
     except APIError as error:
         raise BuildFailed(
             f"The image {image.reference} is not to be had.",
@@ -61,11 +63,29 @@ def _container(client: DockerClient, image: Image) -> Iterator[Container]:
         container.remove(force=True)
 
 
+def _check_terms(config: Mapping[str, Any]) -> None:
+    """See that an image can be a worker's at all; the research repo may have brought its own Dockerfile."""
+    if "pipeline.worker" not in (config["Entrypoint"] or ()):
+        raise _breaks_terms("Its ENTRYPOINT does not run pipeline.worker.")
+    if config["User"].partition(":")[0] in {"", "0", "root"}:
+        raise _breaks_terms("It runs as root: it has no USER.")
+
+
+def _breaks_terms(why: str) -> BuildFailed:
+    return BuildFailed(
+        "The image cannot be a worker's.",
+        why=why,
+        now="See docs/images.md for what a Dockerfile of your own must keep to.",
+    )
+
+
 def _describe(container: Container, timeout: float) -> Contract:
     log = _run(container, timeout)
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "contract.json"
         _copy_out(container, output)
+        if not output.exists() and NO_HOST.search(log):
+            raise _breaks_terms(tail(log, 1))
         return contract_from(output, log)
 
 
@@ -74,11 +94,7 @@ def _run(container: Container, timeout: float) -> str:
     try:
         container.start()
     except APIError as error:
-        raise BuildFailed(
-            "The image does not hold the worker host.",
-            why=str(error)[:500],
-            now="See docs/images.md for what a Dockerfile of your own must keep to.",
-        ) from error
+        raise _breaks_terms(str(error.explanation or error)[:500]) from error
     try:
         container.wait(timeout=timeout)
     except (ReadTimeout, NoAnswer):

@@ -65,14 +65,16 @@ def _set_created(images: "_Repository", digest: str, commit: Commit) -> str:
 
 
 def at_time(config: Mapping[str, Any], time: datetime) -> dict[str, Any]:
-    """An image's configuration as if it had been made at a time, if it claims to be younger."""
+    """An image's configuration as if all of it had been made at a time; as it is, if it says so already.
+
+    The steps of the base image are not spared: a configuration does not tell them from the Dockerfile's own,
+    of which those from the cache may be older than the commit.
+    """
     stamp = time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def settled(value: Mapping[str, Any]) -> dict[str, Any]:
-        # RFC 3339 in UTC sorts as text down to the second.
-        return {**value, "created": stamp} if str(value.get("created", ""))[:19] > stamp[:19] else dict(value)
-
-    return {**settled(config), "history": [settled(step) for step in config.get("history", ())]}
+    if config["created"] == stamp:
+        return dict(config)
+    history = [{**step, "created": stamp} for step in config.get("history", ())]
+    return {**config, "created": stamp, "history": history}
 
 
 class _Repository:

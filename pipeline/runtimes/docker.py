@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from docker import DockerClient
@@ -35,6 +36,8 @@ from pipeline.runtimes.docker_plan import (
     worker_environment,
 )
 
+# What the engine answers when somebody else is removing or has created the same container.
+TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -120,20 +123,42 @@ def _not_to_be_had(build: Build, why: str) -> NoLiveWorker:
 
 def _see_to(client: DockerClient, planned: ContainerPlan) -> None:
     """See to it that the container runs: it alone, however many of us try at the same moment."""
-    existing = _find(client, planned.name)
-    if existing is not None and _is_alive(existing):
-        return
-    if existing is not None:
-        existing.remove(force=True)
+    container = _find(client, planned.name)
+    if container is not None and _has_ended(container):
+        _let_go(container)
+        container = None
+    container = container or _created(client, planned)
+    if container is not None:
+        container.start()  # one that runs already stays as it is
+
+
+def _has_ended(container: Container) -> bool:
+    """Whether the container needs another in its place: it ended, or the engine could not start it."""
+    state = container.attrs["State"]
+    return not (
+        state["Running"] or state["Restarting"] or (state["Status"] == "created" and not state["Error"])
+    )
+
+
+def _let_go(container: Container) -> None:
+    try:
+        container.remove(force=True)
+    except APIError as error:
+        if error.status_code not in TAKEN_ELSEWHERE:
+            raise
+
+
+def _created(client: DockerClient, planned: ContainerPlan) -> Container | None:
+    """Create the container; None where another start was faster, which then sees to it."""
     try:
         container = _create(client, planned)
     except APIError as error:
         if error.status_code != HTTPStatus.CONFLICT:
             raise
-        return  # another start was faster
+        return None
     for network in planned.networks[1:]:
         client.networks.get(network).connect(container)
-    container.start()
+    return container
 
 
 def _find(client: DockerClient, name: str) -> Container | None:
@@ -141,11 +166,6 @@ def _find(client: DockerClient, name: str) -> Container | None:
         return client.containers.get(name)
     except NotFound:
         return None
-
-
-def _is_alive(container: Container) -> bool:
-    state = container.attrs["State"]
-    return bool(state["Running"] or state["Restarting"])
 
 
 def _create(client: DockerClient, planned: ContainerPlan) -> Container:
@@ -186,7 +206,7 @@ def _containers(client: DockerClient, algorithm: str, build_id: str | None = Non
 def _stop(container: Container) -> None:
     record = _record(container)
     # The engine then starts it no more, whatever its restart policy is.
-    container.stop(timeout=(record.host.grace if record else 0) + AFTER_GRACE)
+    container.stop(timeout=ceil(record.host.grace if record else 0) + AFTER_GRACE)
 
 
 def _tells_most(container: Container) -> tuple[bool, str]:

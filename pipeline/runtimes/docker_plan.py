@@ -6,6 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.errors import InvalidValue
 from pipeline.models import Build, Value
 from pipeline.runtimes import LocalWorker
@@ -114,17 +116,20 @@ def _variable(line: str, path: Path) -> tuple[str, str]:
 
 def worker(attributes: Mapping[str, Any]) -> LocalWorker | None:
     """A container, as the engine describes it, as a worker; None if its labels are not a worker's."""
-    labels, state = attributes["Config"]["Labels"], attributes["State"]
-    if not labels.get(REPLICA, "").isdecimal():
+    labels, state = attributes["Config"]["Labels"] or {}, attributes["State"]
+    try:
+        return LocalWorker.model_validate(
+            {
+                "build_id": labels.get(BUILD_ID),
+                "replica": labels.get(REPLICA),
+                "handle": str(attributes["Id"])[:12],
+                "alive": bool(state["Running"] or state["Restarting"]),
+                "started": _time(state["StartedAt"]),
+                "ended_because": why_ended(attributes),
+            }
+        )
+    except ValidationError:
         return None
-    return LocalWorker(
-        build_id=labels[BUILD_ID],
-        replica=int(labels[REPLICA]),
-        handle=str(attributes["Id"])[:12],
-        alive=bool(state["Running"] or state["Restarting"]),
-        started=_time(state["StartedAt"]),
-        ended_because=why_ended(attributes),
-    )
 
 
 def _time(text: str) -> datetime | None:
@@ -148,5 +153,5 @@ def _cause(state: Mapping[str, Any], memory: int) -> str:
         return f"not started: {state['Error']}"
     code = int(state["ExitCode"])
     if state["OOMKilled"]:
-        return f"killed (out of memory; its limit is {memory >> 20} MiB)"
+        return f"killed (out of memory{f'; its limit is {memory >> 20} MiB' if memory else ''})"
     return f"killed by signal {code - SIGNALLED}" if code > SIGNALLED else f"exit code {code}"

@@ -1,10 +1,14 @@
 """A Docker Engine, a registry with a password and a base image for the tests of this folder."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
+from pipeline.build.image import ImageRequest, build_image
+from pipeline.models import Build, Image
+from tests.integration.docker.research import ALGORITHM, ResearchRepo
 from tests.parts.base_image import ensure_base_image
 from tests.parts.buildx import buildx_plugin, docker_config
 from tests.parts.docker_engine import NoEngine, docker_engine
@@ -56,3 +60,27 @@ def log_in(registry: Registry) -> None:
         capture_output=True,
         check=True,
     )
+
+
+@pytest.fixture(scope="session")
+def repo(base_image: str, registry: Registry, tmp_path_factory: pytest.TempPathFactory) -> ResearchRepo:
+    """A research repo whose images go to the session's registry."""
+    return ResearchRepo(tmp_path_factory.mktemp("research"), f"{registry.address}/team/{ALGORITHM}")
+
+
+@pytest.fixture(scope="session")
+def image_request(repo: ResearchRepo, buildx: None) -> ImageRequest:
+    """What the session's image is built from."""
+    return repo.request()
+
+
+@pytest.fixture(scope="session")
+def image(image_request: ImageRequest) -> Image:
+    """The image of the repo's first commit, pushed."""
+    return build_image(image_request, os.environ)
+
+
+@pytest.fixture(scope="session")
+def build(repo: ResearchRepo, image: Image) -> Build:
+    """The record of that image."""
+    return repo.record(image)

@@ -1,0 +1,93 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from pipeline.build.context import Code
+from pipeline.build.image import ImageRequest, labels, options
+from pipeline.build.registry import at_time
+from pipeline.models import Commit
+from pipeline.worker.settings import HostSettings
+
+SHA = 40 * "a"
+TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DIGEST = "sha256:" + 64 * "b"
+
+
+def request(**changes: Any) -> ImageRequest:
+    asked: dict[str, Any] = {
+        "algorithm": "speaker-id",
+        "commit": Commit(sha=SHA, time=TIME, author="Ada", subject="s", repo="https://example.org/r.git"),
+        "contract": DIGEST,
+        "code": Code(source=Path("/s"), search=(Path("/s"),)),
+        "requirements": Path("/r.txt"),
+        "host": Path("/host"),
+        "settings": HostSettings(task_queue="speaker-id", activities=("a",)),
+        "repository": "127.0.0.1:5000/team/speaker-id",
+    }
+    return ImageRequest.model_validate({**asked, **changes})
+
+
+def test_the_labels_are_those_of_the_oci() -> None:
+    assert labels(request()) == {
+        "org.opencontainers.image.title": "speaker-id",
+        "org.opencontainers.image.source": "https://example.org/r.git",
+        "org.opencontainers.image.revision": SHA,
+        "org.opencontainers.image.version": SHA[:12],
+        "org.opencontainers.image.created": "2026-01-02T03:04:05+00:00",
+        "org.opencontainers.image.base.name": "python:3.11-slim",
+        "conduit.algorithm": "speaker-id",
+        "conduit.contract": DIGEST,
+    }
+
+
+def test_a_pinned_base_is_recorded_by_its_digest() -> None:
+    pinned = labels(request(base=f"python:3.11-slim@{DIGEST}"))
+    assert pinned["org.opencontainers.image.base.digest"] == DIGEST
+
+
+def test_the_builder_is_told_the_commits_time_and_the_certificates() -> None:
+    told = options(request(ca=Path("/ca.pem"), secrets={"netrc": Path("/netrc")}))
+    assert told.arguments["SOURCE_DATE_EPOCH"] == str(int(TIME.timestamp()))
+    assert told.secrets == {"netrc": Path("/netrc"), "ca": Path("/ca.pem")}
+    assert told.tag == f"127.0.0.1:5000/team/speaker-id:{SHA}"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("repository", "--push"),
+        ("repository", "host/Name"),
+        ("repository", "host/name:tag"),
+        ("repository", "host/name\n"),
+        ("repository", "name"),
+        ("base", "--load"),
+        ("base", "python\nRUN id"),
+        ("platform", "linux/amd64,linux/arm64"),
+        ("secrets", {"a,src=/etc/shadow": Path("/x")}),
+    ],
+)
+def test_what_docker_would_read_otherwise_is_refused(field: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        request(**{field: value})
+
+
+def test_all_steps_of_an_image_get_the_commits_time() -> None:
+    config = {
+        "created": "2026-05-05T00:00:00.1Z",
+        "os": "linux",
+        "history": [{"created": "2020", "x": 1}, {}],
+    }
+    stamp = "2026-01-02T03:04:05Z"
+    assert at_time(config, TIME) == {
+        "created": stamp,
+        "os": "linux",
+        "history": [{"created": stamp, "x": 1}, {"created": stamp}],
+    }
+
+
+def test_an_image_that_has_the_commits_time_stays_as_it_is() -> None:
+    config = {"created": "2026-01-02T03:04:05Z", "history": [{"created": "2020-01-01T00:00:00Z"}]}
+    assert at_time(config, TIME) == config
