@@ -88,8 +88,8 @@ class Models:
             return "Any"
         if node.keys() <= {"type", "title", "description"} and str(node.get("type")) in BUILTINS:
             return BUILTINS[node["type"]]
-        name = node["title"] if "properties" in node and "title" in node else f"{activity.name} {side}"
-        return document.add(name, node)
+        has_name = "title" in node and ("properties" in node or "enum" in node)
+        return document.add(node["title"] if has_name else f"{activity.name} {side}", node)
 
     def named(self, wanted: str, identity: str, side: Side) -> tuple[str, bool]:
         """The class for a schema, and whether it is a new one."""

@@ -5,6 +5,7 @@ import keyword
 import re
 import typing
 from collections.abc import Container, Iterable
+from itertools import chain, count
 
 import pydantic
 import typing_extensions
@@ -53,8 +54,7 @@ def function_name(text: str) -> str:
 
 def unused(name: str, taken: Container[str], endings: Iterable[str] = ()) -> str:
     """`name`, with the first of the endings, or a number, that makes it one of its own."""
-    numbers = (str(number) for number in range(2, 1_000_000))
-    candidates = (f"{name}{ending}" for ending in ("", *endings, *numbers))
+    candidates = (f"{name}{ending}" for ending in chain(("",), endings, count(2)))
     return next(each for each in candidates if each not in taken and each not in RESERVED)
 
 

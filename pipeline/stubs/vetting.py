@@ -53,7 +53,7 @@ def _assigned(statement: ast.stmt) -> Iterator[str]:
 def _vet_statement(statement: ast.stmt, known: set[str], classes: set[str]) -> None:
     match statement:
         case ast.ImportFrom():
-            _require(all(name.name in known for name in statement.names), statement)
+            _require(all(name.name in known and not name.asname for name in statement.names), statement)
         case ast.ClassDef(bases=[ast.Name(id=base)], keywords=[], decorator_list=[]):
             _require(base in known, statement)
             fields = {name for inner in statement.body for name in _assigned(inner)}

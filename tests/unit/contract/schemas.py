@@ -148,11 +148,12 @@ def deeper(draw: st.DrawFn, node: Schema) -> Schema:
 def retouched(draw: st.DrawFn, node: Schema) -> Schema:
     """One keyword dropped, or one field, value, branch or bound added."""
     loose = sorted(node.keys() - {"type", "anyOf", "enum", "const", "prefixItems"})
-    if loose and draw(st.booleans()):
+    drops: bool = draw(st.booleans())
+    if loose and drops:
         dropped = draw(st.sampled_from(loose))
         return {key: value for key, value in node.items() if key != dropped}
     if "enum" in node:
-        return {"enum": [*node["enum"], draw(WORDS)] if draw(st.booleans()) else node["enum"][1:]}
+        return {"enum": node["enum"][1:] if drops else [*node["enum"], draw(WORDS)]}
     if "anyOf" in node:
         return {"anyOf": [draw(leaves), *reversed(node["anyOf"])]}
     return draw(refitted(node))
