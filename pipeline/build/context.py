@@ -1,4 +1,4 @@
-"""The folder that an image is built from: two archives, the pinned requirements and a Dockerfile.
+"""The folder that an image is built from: three archives, the pinned requirements and a Dockerfile.
 
 Equal inputs give equal bytes, whoever builds and whenever: the archives are sorted and carry no owner and no
 time, so a layer that did not change is neither built nor pushed again.
@@ -7,8 +7,9 @@ time, so a layer that did not change is neither built nor pushed again.
 import io
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from pipeline.models import Value
 from pipeline.worker.settings import HostSettings
@@ -71,12 +72,25 @@ def lay_out(
     shutil.copyfile(dockerfile, folder / "Dockerfile")
     with _archive(folder / "host.tar") as tar:
         _add_tree(tar, host, CONDUIT)
-        _add(tar, str(SETTINGS), 0o644, settings.model_dump_json().encode())
-    with _archive(folder / "source.tar") as tar:
-        _add(tar, str(APP), 0o755, None)
-        _add_tree(tar, code.source, APP / "source")
+        told = settings.model_dump_json().encode()
+        _add(tar, str(SETTINGS), 0o644, io.BytesIO(told), size=len(told))
+    # Apart, so that a change of the code does not push the clips and weights that lie beside it once more.
+    _write_app(folder / "assets.tar", code, lambda path: not _is_code(path))
+    _write_app(folder / "source.tar", code, _is_code)
+
+
+def _is_code(path: Path) -> bool:
+    # A package that takes its version from git has another METADATA in each commit.
+    return path.suffix in {".py", ".pyi"} or path.parent.suffix == ".dist-info"
+
+
+def _write_app(archive: Path, code: Code, wanted: Callable[[Path], bool]) -> None:
+    with _archive(archive) as tar:
+        _add(tar, str(APP), 0o755)
+        _add_tree(tar, code.source, APP / "source", wanted)
         for package in code.installed:
-            _add_tree(tar, package, APP / package.name, leave_out=frozenset({"bin"}))
+            scripts = package / "bin"  # for this machine's interpreter
+            _add_tree(tar, package, APP / package.name, wanted, leave_out=scripts)
 
 
 def _archive(path: Path) -> tarfile.TarFile:
@@ -84,39 +98,54 @@ def _archive(path: Path) -> tarfile.TarFile:
 
 
 def _add_tree(
-    tar: tarfile.TarFile, root: Path, target: PurePosixPath, *, leave_out: frozenset[str] = frozenset()
+    tar: tarfile.TarFile,
+    root: Path,
+    target: PurePosixPath,
+    wanted: Callable[[Path], bool] = lambda path: True,
+    *,
+    leave_out: Path | None = None,
 ) -> None:
-    """Add a folder, without those of its entries that are named in `leave_out`."""
-    _add(tar, str(target), 0o755, None)
-    for path in _walk(root):
-        relative = path.relative_to(root)
-        if relative.parts[0] not in leave_out:
-            _add_path(tar, path, str(target / relative.as_posix()))
+    """Add the files that are wanted of a folder, and the folders that hold them."""
+    kept = [path for path in _files(root) if wanted(path) and leave_out not in path.parents]
+    folders = {parent for path in kept for parent in path.relative_to(root).parents}
+    _add(tar, str(target), 0o755)
+    for relative in sorted(folders - {Path()}):
+        _add(tar, str(target / relative.as_posix()), 0o755)
+    for path in kept:
+        _add_file(tar, path, str(target / path.relative_to(root).as_posix()))
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def _files(root: Path) -> Iterator[Path]:
+    """The files and links of a folder, in a fixed order; empty folders are left out, as git does."""
     for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
         noted = path.name in INSTALLERS_NOTES and path.parent.suffix == ".dist-info"
-        if not noted and CACHES.isdisjoint(relative.parts):
+        cached = not CACHES.isdisjoint(path.relative_to(root).parts)
+        if not noted and not cached and (path.is_symlink() or path.is_file()):
             yield path
 
 
-def _add_path(tar: tarfile.TarFile, path: Path, name: str) -> None:
+def _add_file(tar: tarfile.TarFile, path: Path, name: str) -> None:
     if path.is_symlink():
-        _add(tar, name, 0o777, None, link=str(path.readlink()))
-    elif path.is_dir():
-        _add(tar, name, 0o755, None)
-    else:
+        _add(tar, name, 0o777, link=str(path.readlink()))
+        return
+    status = path.stat()
+    with path.open("rb") as content:
         # git knows of a file's mode only whether it can be run
-        _add(tar, name, 0o755 if path.stat().st_mode & 0o100 else 0o644, path.read_bytes())
+        _add(tar, name, 0o755 if status.st_mode & 0o100 else 0o644, content, size=status.st_size)
 
 
-def _add(tar: tarfile.TarFile, name: str, mode: int, content: bytes | None, *, link: str = "") -> None:
+def _add(
+    tar: tarfile.TarFile,
+    name: str,
+    mode: int,
+    content: BinaryIO | None = None,
+    *,
+    size: int = 0,
+    link: str = "",
+) -> None:
+    """Add a file with a content, a link, or a folder."""
     entry = tarfile.TarInfo(name.lstrip("/"))
-    entry.mode, entry.mtime, entry.linkname = mode, EPOCH, link
-    if content is not None:
-        entry.size = len(content)
-    else:
+    entry.mode, entry.mtime, entry.size, entry.linkname = mode, EPOCH, size, link
+    if content is None:
         entry.type = tarfile.SYMTYPE if link else tarfile.DIRTYPE
-    tar.addfile(entry, io.BytesIO(content or b""))
+    tar.addfile(entry, content)

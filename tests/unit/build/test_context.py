@@ -7,6 +7,8 @@ import pytest
 from pipeline.build.context import DOCKERFILE, EPOCH, Code, lay_out
 from pipeline.worker.settings import HostSettings
 
+ARCHIVES = ("host.tar", "assets.tar", "source.tar")
+
 
 @pytest.fixture
 def staged(tmp_path: Path) -> Path:
@@ -15,6 +17,7 @@ def staged(tmp_path: Path) -> Path:
         "source/algo/model.py": "x = 1",
         "source/algo/__pycache__/model.pyc": "not this",
         "source/run.sh": "#!/bin/sh",
+        "source/clips/ada.wav": "RIFF",
         "code/algo/__init__.py": "",
         "code/algo/bin/tool": "kept: not a script of the installer's",
         "code/bin/algo": "#!/this/machine/python",
@@ -27,7 +30,7 @@ def staged(tmp_path: Path) -> Path:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "source/run.sh").chmod(0o700)
-    (tmp_path / "source/latest").symlink_to("algo/model.py")
+    (tmp_path / "source/latest").symlink_to("clips/ada.wav")
     return tmp_path
 
 
@@ -45,6 +48,11 @@ def laid_out(staged: Path, name: str) -> Path:
     return folder
 
 
+def files(archive: Path) -> dict[str, int]:
+    with tarfile.open(archive) as tar:
+        return {entry.name: entry.mode for entry in tar if entry.isfile()}
+
+
 def test_the_code_is_found_in_the_image_as_on_this_machine(tmp_path: Path) -> None:
     source = tmp_path / "source"
     code = Code(source=source, project="a/b", search=(tmp_path / "code", source / "a/b/src", source / "a/b"))
@@ -53,22 +61,35 @@ def test_the_code_is_found_in_the_image_as_on_this_machine(tmp_path: Path) -> No
 
 
 def test_the_archives_hold_the_commit_and_nothing_of_this_machine(staged: Path) -> None:
-    with tarfile.open(laid_out(staged, "context") / "source.tar") as tar:
-        modes = {entry.name: entry.mode for entry in tar if entry.isfile()}
-        link = tar.getmember("app/source/latest")
-    assert modes == {
+    folder = laid_out(staged, "context")
+    assert files(folder / "source.tar") == {
         "app/source/algo/model.py": 0o644,
-        "app/source/run.sh": 0o755,
         "app/code/algo/__init__.py": 0o644,
-        "app/code/algo/bin/tool": 0o644,
         "app/code/algo-1.dist-info/METADATA": 0o644,
     }
-    assert (link.issym(), link.linkname) == (True, "algo/model.py")
+    assert files(folder / "assets.tar") == {
+        "app/source/run.sh": 0o755,
+        "app/source/clips/ada.wav": 0o644,
+        "app/code/algo/bin/tool": 0o644,
+    }
+    with tarfile.open(folder / "assets.tar") as tar:
+        link = tar.getmember("app/source/latest")
+    assert (link.issym(), link.linkname) == (True, "clips/ada.wav")
+
+
+def test_a_change_of_the_code_changes_one_archive(staged: Path) -> None:
+    before = laid_out(staged, "before")
+    (staged / "source/algo/model.py").write_text("x = 2")
+    after = laid_out(staged, "after")
+    changed = [
+        file.name for file in before.iterdir() if file.read_bytes() != (after / file.name).read_bytes()
+    ]
+    assert changed == ["source.tar"]
 
 
 def test_every_entry_has_the_same_time_and_owner(staged: Path) -> None:
     folder = laid_out(staged, "context")
-    for name in ("host.tar", "source.tar"):
+    for name in ARCHIVES:
         with tarfile.open(folder / name) as tar:
             assert {(entry.mtime, entry.uid, entry.gid, entry.uname) for entry in tar} == {(EPOCH, 0, 0, "")}
 
@@ -76,7 +97,7 @@ def test_every_entry_has_the_same_time_and_owner(staged: Path) -> None:
 def test_all_parent_folders_are_in_the_archive(staged: Path) -> None:
     """The builder would give one that is missing the present time."""
     folder = laid_out(staged, "context")
-    for name in ("host.tar", "source.tar"):
+    for name in ARCHIVES:
         with tarfile.open(folder / name) as tar:
             names = set(tar.getnames())
         assert {str(Path(entry).parent) for entry in names} <= names | {"."}
