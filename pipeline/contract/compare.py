@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-import jsonschema_rs
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.contract.findings import NOT_SET, Finding, Kind, Side, joined, shown
+from pipeline.contract.payload import UNUSABLE, validator
 from pipeline.contract.subsumption import Subsumption
 from pipeline.contract.words import words
 from pipeline.worker.contract import ActivityContract, Contract, Schema
@@ -102,9 +102,10 @@ def _result(schema: Schema | None) -> Schema | None:
 
 
 def _differences(reader: Schema, writer: Schema, side: Side) -> list[Finding]:
-    for schema in (reader, writer):
-        if not jsonschema_rs.meta.is_valid(schema):
-            return [_undecided("not JSON Schema")]
+    try:
+        validator(reader), validator(writer)
+    except UNUSABLE:
+        return [_undecided("not JSON Schema that can be used")]
     try:
         findings = list(joined(Subsumption(reader, writer, side).findings()))
         # What would break the other way round is what callers may send more of, or what readers get less of.

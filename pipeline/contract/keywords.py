@@ -86,7 +86,7 @@ def _upper(schema: Schema, whole: bool) -> Bound:
 
 
 def _rounded(way: Callable[[float], int], edge: float, whole: bool) -> float:
-    return way(edge) if whole and math.isfinite(edge) else edge
+    return way(edge) if whole and isinstance(edge, float) and math.isfinite(edge) else edge
 
 
 def _divides(step: float, writer_step: float | None, whole: bool) -> bool:

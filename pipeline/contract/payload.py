@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from pipeline.contract.findings import Side, child
 from pipeline.worker.contract import Contract, Schema
 
+UNUSABLE = (jsonschema_rs.ValidationError, ValueError)  # the latter where something is nested too deeply
 # Workers parse with pydantic, which takes more than RFC 3339 does: a time without a zone, for one.
 PARSED_FORMATS = {"date-time": datetime, "date": date, "time": time, "duration": timedelta, "uuid": UUID}
 
@@ -39,8 +40,9 @@ def check_payload(contract: Contract, activity: str, side: Side, payload: Any) -
         return () if payload is None else (Problem(path="$", text=f"the activity {nothing}"),)
     try:
         errors = list(validator(schema).iter_errors(payload))
-    except jsonschema_rs.ValidationError as error:
-        return (Problem(path="$", text=f"the contract's schema cannot be used: {error.message}"),)
+    except UNUSABLE as error:
+        why = error.message if isinstance(error, jsonschema_rs.ValidationError) else str(error)
+        return (Problem(path="$", text=f"the contract's schema cannot be used: {why}"),)
     return tuple(_problem(error) for error in errors)
 
 
@@ -49,6 +51,7 @@ def validator(schema: Schema) -> jsonschema_rs.Validator:
 
     Raises:
         jsonschema_rs.ValidationError: the schema is not JSON Schema, or refers to what it does not contain.
+        ValueError: it is nested too deeply.
     """
     return jsonschema_rs.Draft202012Validator(
         schema, formats=_formats(), validate_formats=True, mask="the value", offline=True

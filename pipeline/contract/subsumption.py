@@ -5,16 +5,16 @@ those who hold the old schema read. A writer sends the fields that it declares; 
 its schema says so with `additionalProperties` or `patternProperties`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
-import jsonschema_rs
-
 from pipeline.contract.findings import NOT_SET, Finding, Kind, Side, child, shown
 from pipeline.contract.keywords import tighter_count, tighter_number, tighter_string, undecidable
-from pipeline.contract.payload import validator
-from pipeline.contract.schema import TYPES, UNRESOLVED, Document, Node, types_of
+from pipeline.contract.likeness import NOTHING_ALIKE, SAME_TYPE, alike, any_of, choice, tags, taken_types
+from pipeline.contract.payload import UNUSABLE, validator
+from pipeline.contract.schema import UNRESOLVED, Document, Node, types_of
+from pipeline.contract.sending import item, matching, sends_more, sent_as
 from pipeline.worker.contract import Schema
 
 Pair = tuple[int, int]
@@ -116,10 +116,10 @@ class Subsumption:
             yield Finding(Kind.UNDECIDED, path, "$ref", (NOT_SET,), shown(part[UNRESOLVED]))
         elif "const" in option:
             yield from self._value(part, option["const"], path)
-        elif option["type"] not in _taken_types(part):
-            yield Finding(Kind.TYPE, path, "", (option["type"],), _any_of(types_of(part)))
+        elif option["type"] not in taken_types(part):
+            yield Finding(Kind.TYPE, path, "", (option["type"],), any_of(types_of(part)))
         elif "enum" in part or "const" in part:
-            yield Finding(Kind.CHOICE, path, "", (option["type"],), _choice(part))
+            yield Finding(Kind.CHOICE, path, "", (option["type"],), choice(part))
         else:
             yield from self._unions(part, option, path)
             yield from self._keywords(part, option, path)
@@ -136,7 +136,7 @@ class Subsumption:
     def _reader_takes(self, part: Schema, value: Any) -> bool:
         try:
             return validator({"allOf": [part], "$defs": self._reader.definitions}).is_valid(value)
-        except jsonschema_rs.ValidationError:  # it refers to what the contract does not contain
+        except UNUSABLE:  # it refers to what the contract does not contain
             return False
 
     def _keywords(self, part: Schema, option: Schema, path: str) -> Iterator[Finding]:
@@ -174,17 +174,17 @@ class Subsumption:
             yield from self._below(nearest[0], option, path)
 
     def _unknown_tag(self, branches: list[Node], option: Schema, path: str) -> Iterator[Finding]:
-        tags = _tags(option)
-        known = [_tags(other) for branch in branches for other in self._reader.alternatives(branch)]
+        sent = tags(option)
+        known = [tags(other) for branch in branches for other in self._reader.alternatives(branch)]
         name = next(
-            name for name in tags if any(tags[name] != other.get(name, tags[name]) for other in known)
+            name for name in sent if any(sent[name] != other.get(name, sent[name]) for other in known)
         )
-        taken = _any_of(dict.fromkeys(other[name] for other in known if name in other))
-        yield Finding(Kind.VALUE, child(path, name), "", (tags[name],), taken)
+        taken = any_of(dict.fromkeys(other[name] for other in known if name in other))
+        yield Finding(Kind.VALUE, child(path, name), "", (sent[name],), taken)
 
     def _likeness(self, branch: Node, option: Schema) -> tuple[int, ...]:
         return max(
-            (_alike(other, option) for other in self._reader.alternatives(branch)), default=NOTHING_ALIKE
+            (alike(other, option) for other in self._reader.alternatives(branch)), default=NOTHING_ALIKE
         )
 
     def _overlap(self, branches: list[Node], option: Schema) -> bool:
@@ -202,7 +202,7 @@ class Subsumption:
             yield Finding(Kind.LIMIT, path, "uniqueItems", (NOT_SET,), "true")
         reached = min(max(len(ours), len(theirs)), most)
         for index in range(int(reached)):
-            yield from self._below(_item(part, index), _item(option, index), f"{path}[{index}]")
+            yield from self._below(item(part, index), item(option, index), f"{path}[{index}]")
         if most > reached:
             yield from self._below(part.get("items", True), option.get("items", True), f"{path}[*]")
 
@@ -215,7 +215,7 @@ class Subsumption:
         required = set(option.get("required", ()))
         most = (
             len(required | option.get("properties", {}).keys())
-            if _sends_more(option) is None
+            if sends_more(option) is None
             else float("inf")
         )
         yield from tighter_count(part, option, path, "Properties", least=len(required), most=most)
@@ -231,7 +231,7 @@ class Subsumption:
             if name in renamed:
                 yield self._rename(path, name, renamed[name])
                 continue
-            sent = _sent_as(option, name)
+            sent = sent_as(option, name)
             if sent is None:
                 yield self._never_sent(name in needed, below)
                 continue
@@ -251,7 +251,7 @@ class Subsumption:
             if name not in part.get("properties", {}) and name not in renamed:
                 yield from self._unknown_field(part, option, name, schema, child(path, name))
         yield from self._patterned(part, option, path)
-        more, taken = _sends_more(option), part.get("additionalProperties", True)
+        more, taken = sends_more(option), part.get("additionalProperties", True)
         if more is None:
             # Callers may send what the old build ignored; what a build itself gives is what it declares.
             if (
@@ -269,7 +269,7 @@ class Subsumption:
     def _unknown_field(
         self, part: Schema, option: Schema, name: str, schema: Node, path: str
     ) -> Iterator[Finding]:
-        covering = list(_matching(part, name))
+        covering = list(matching(part, name))
         taken = part.get("additionalProperties")
         if covering:
             for pattern_schema in covering:
@@ -290,7 +290,7 @@ class Subsumption:
                 yield from self._below(ours[pattern], schema, below)
             else:
                 yield from self._below(part.get("additionalProperties", True), schema, below)
-        more = _sends_more(option)
+        more = sends_more(option)
         for pattern in ours.keys() - theirs.keys():
             for schema in (*theirs.values(), *(() if more is None else (more,))):
                 yield from self._below(ours[pattern], schema, f"{path}[{shown(pattern)}]")
@@ -306,13 +306,13 @@ class Subsumption:
         for name in option.get("properties", {}):
             for each in self._reader.parts(taken):
                 yield from self._value(each, name, below)
-        if _sends_more(option) is not None or option.get("patternProperties"):
+        if sends_more(option) is not None or option.get("patternProperties"):
             yield from self._below(taken, ANY_NAME, below)
 
     def _renamed(self, part: Schema, option: Schema) -> dict[str, str]:
         """Fields that the reader needs and never gets, each with the likeliest one that it does not know."""
         sent, known = option.get("properties", {}), part.get("properties", {})
-        if _sends_more(option) is not None:
+        if sends_more(option) is not None:
             return {}
         unknown = {name: schema for name, schema in sent.items() if name not in known}
         found: dict[str, str] = {}
@@ -331,81 +331,6 @@ class Subsumption:
     def _described(self, *nodes: Node) -> str:
         """What the reader takes, in a few words."""
         options = [option for node in nodes for option in self._reader.alternatives(node)]
-        return _any_of(
+        return any_of(
             dict.fromkeys(shown(each["const"]) if "const" in each else each["type"] for each in options)
         )
-
-
-# How like two alternatives are: same type, no tag that differs, tags that agree, same title, shared fields.
-NOTHING_ALIKE = (0,)
-SAME_TYPE = (1, 1)
-
-
-def _alike(reader: Schema, writer: Schema) -> tuple[int, ...]:
-    if "const" in reader or "const" in writer:
-        return NOTHING_ALIKE
-    if writer["type"] not in _taken_types(reader) and reader["type"] not in _taken_types(writer):
-        return NOTHING_ALIKE
-    ours, theirs = _tags(reader), _tags(writer)
-    agreeing = [ours[name] == theirs[name] for name in ours.keys() & theirs.keys()]
-    titled = reader.get("title") == writer.get("title")
-    fields = reader.get("properties", {}).keys() & writer.get("properties", {}).keys()
-    return (1, all(agreeing), sum(agreeing), titled, len(fields))
-
-
-def _tags(option: Schema) -> dict[str, str]:
-    """The fields that can have one value only, as a discriminator has."""
-    fields = option.get("properties", {}).items()
-    return {
-        name: shown(field["const"]) for name, field in fields if isinstance(field, dict) and "const" in field
-    }
-
-
-def _taken_types(schema: Schema) -> tuple[str, ...]:
-    named = types_of(schema)
-    return (*named, "integer") if "number" in named else named
-
-
-def _item(schema: Schema, index: int) -> Node:
-    prefix: list[Node] = schema.get("prefixItems", [])
-    item: Node = prefix[index] if index < len(prefix) else schema.get("items", True)
-    return item
-
-
-def _sends_more(option: Schema) -> Node | None:
-    """The schema of the fields that the writer sends beside those it declares; None if it sends no others."""
-    if "additionalProperties" in option:
-        more: Node = option["additionalProperties"]
-        return None if more is False else more
-    declares = "properties" in option or "patternProperties" in option
-    return None if declares else True
-
-
-def _sent_as(option: Schema, name: str) -> Node | None:
-    """What the writer may send under a name; None if it never does."""
-    declared: dict[str, Node] = option.get("properties", {})
-    if name in declared:
-        return declared[name]
-    more = next(_matching(option, name), _sends_more(option))
-    return True if more is None and name in option.get("required", ()) else more
-
-
-def _matching(schema: Schema, name: str) -> Iterator[Node]:
-    """The schemas of `patternProperties` that a field of this name falls under."""
-    for pattern, node in schema.get("patternProperties", {}).items():
-        if validator({"pattern": pattern}).is_valid(name):
-            yield node
-
-
-def _choice(part: Schema) -> str:
-    values = part["enum"] if "enum" in part else [part["const"]]
-    return _any_of(shown(value) for value in values[:10]) + (" …" if len(values) > 10 else "")  # noqa: PLR2004
-
-
-def _any_of(words: Iterable[str]) -> str:
-    listed = list(words)
-    return (
-        "anything"
-        if set(TYPES) <= {*listed, "null"} and len(listed) > 1
-        else " or ".join(listed) or "nothing"
-    )

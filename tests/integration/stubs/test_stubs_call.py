@@ -53,11 +53,22 @@ def engineers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Modul
 
 
 EVERYTHING = """{
-    "text": "t", "moment": {"at": "2026-03-01T12:30:01.000005", "day": "2026-03-01", "clock": "01:02:03",
-    "lasted": "P2DT3.000007S", "id": "00000000-0000-0000-0000-000000000007", "price": "10.30"},
-    "sound": {"kind": "speech", "speaker": "anna"}, "pages": {"items": [{"start": 1.5, "end": null, "tags": []}]},
-    "counts": {"loud": 3}, "pair": [1, "x"], "marks": [1, 2], "tree": {"label": "a", "children": [{"label": "b"}]},
-    "choice": null, "either": [1.5], "whatever": {"x": [1, null]}, "secret": "s", "an odd name": 7
+    "text": "t",
+    "moment": {
+        "at": "2026-03-01T12:30:01.000005", "day": "2026-03-01", "clock": "01:02:03",
+        "lasted": "P2DT3.000007S", "id": "00000000-0000-0000-0000-000000000007", "price": "10.30"
+    },
+    "sound": {"kind": "speech", "speaker": "anna"},
+    "pages": {"items": [{"start": 1.5, "end": null, "tags": []}]},
+    "counts": {"loud": 3},
+    "pair": [1, "x"],
+    "marks": [1, 2],
+    "tree": {"label": "a", "children": [{"label": "b"}]},
+    "choice": null,
+    "either": [1.5],
+    "whatever": {"x": [1, null]},
+    "secret": "s",
+    "an odd name": 7
 }"""
 
 

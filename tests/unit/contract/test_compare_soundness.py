@@ -127,6 +127,13 @@ def nested(depth: int) -> Schema:
         ({"type": "integer"}, {"$ref": "http://127.0.0.1:9/schema"}, True),
         ({"type": "integer"}, {"$ref": "#/$defs/Missing"}, True),
         ({"type": "integer"}, {"type": "nonsense"}, True),
+        ({"type": "object", "properties": {"a": {}}}, {"patternProperties": {"(": {}}}, True),
+        ({"enum": ["a"]}, {"$ref": "#"}, True),
+        (
+            {"type": "integer", "minimum": 10**400},
+            {"type": "integer", "minimum": 1e308, "multipleOf": 2.0},
+            True,
+        ),
         (nested(800), nested(801), True),
         ({"enum": ["a" * 40]}, {"type": "string", "pattern": "^(?:(a+)+)(?!a)b$"}, True),
         ({"type": "integer"}, {"type": "integer", "not": {"const": 3}}, True),
