@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from pipeline.contract.findings import NOT_SET, Finding, Kind, shown
+from pipeline.contract.schema import same
 from pipeline.worker.contract import Schema
 
 UNDECIDABLE = (
@@ -58,7 +59,7 @@ def tighter_count(
 def undecidable(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
     """Keywords that are equal or cannot be compared."""
     for keyword in UNDECIDABLE:
-        if keyword in reader and reader[keyword] != writer.get(keyword):
+        if keyword in reader and not same(reader[keyword], writer.get(keyword)):
             yield _finding(Kind.UNDECIDED, path, keyword, reader, writer)
 
 

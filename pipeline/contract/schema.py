@@ -6,6 +6,7 @@ types, enumerations). A reader has to be satisfied in all its *parts*; a writer 
 Sub-schemas keep their identity, so that a comparison of recursive models meets the same pair again and ends.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -67,7 +68,8 @@ class Document:
         known = self._alternatives.get(id(node))
         if known is None:
             self._kept.append(node)
-            self._alternatives[id(node)] = ()  # a union that contains itself adds nothing to itself
+            # What a union that contains itself allows is for each validator to say, so it may be anything.
+            self._alternatives[id(node)] = tuple(self._keep(_split({})))
             known = tuple(self._keep(self._expand(node)))
             self._alternatives[id(node)] = known
         return known
@@ -119,6 +121,11 @@ _NOT_MERGED = (ANNOTATIONS - {"title"}) | {
     "patternProperties",
     "required",
 }
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equality as JSON has it: `true` is not 1."""
+    return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:

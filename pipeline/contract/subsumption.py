@@ -13,7 +13,7 @@ from pipeline.contract.findings import NOT_SET, Finding, Kind, Side, child, show
 from pipeline.contract.keywords import tighter_count, tighter_number, tighter_string, undecidable
 from pipeline.contract.likeness import NOTHING_ALIKE, SAME_TYPE, alike, any_of, choice, tags, taken_types
 from pipeline.contract.payload import UNUSABLE, validator
-from pipeline.contract.schema import UNRESOLVED, Document, Node, types_of
+from pipeline.contract.schema import UNRESOLVED, Document, Node, same, types_of
 from pipeline.contract.sending import item, matching, sends_more, sent_as
 from pipeline.worker.contract import Schema
 
@@ -44,7 +44,7 @@ class Subsumption:
         self._reader = Document(reader)
         self._writer = Document(writer)
         self._side = side
-        self._same_definitions = self._reader.definitions == self._writer.definitions
+        self._same_definitions = same(self._reader.definitions, self._writer.definitions)
         self._refused: set[Pair] = set()
         self._proved: set[Pair] = set()
         self._visited: set[Pair] = set()
@@ -105,7 +105,7 @@ class Subsumption:
             yield Finding(Kind.REPEATED, path, taken=self._explained[pair])
 
     def _compare(self, reader: Node, writer: Node, path: str) -> Iterator[Finding]:
-        if self._same_definitions and reader == writer:
+        if self._same_definitions and same(reader, writer):
             return
         for option in self._writer.alternatives(writer):
             for part in self._reader.parts(reader):

@@ -129,6 +129,13 @@ def nested(depth: int) -> Schema:
         ({"type": "integer"}, {"type": "nonsense"}, True),
         ({"type": "object", "properties": {"a": {}}}, {"patternProperties": {"(": {}}}, True),
         ({"enum": ["a"]}, {"$ref": "#"}, True),
+        ({"const": 1}, {"const": True}, True),
+        ({"not": {"const": 1}}, {"not": {"const": True}}, True),
+        (
+            {"anyOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"anyOf": [{"$ref": "#/$defs/A"}]}}},
+            {"const": 1},
+            True,
+        ),
         (
             {"type": "integer", "minimum": 10**400},
             {"type": "integer", "minimum": 1e308, "multipleOf": 2.0},
