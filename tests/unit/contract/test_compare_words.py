@@ -370,6 +370,12 @@ OUTPUTS = [
         [("breaking $", 'may be any string now: readers that know only "a" or "b" fail')],
     ),
     Case(
+        "dict to model",
+        dict[str, str],
+        model(a=int),
+        [("breaking $.a", "may be integer now: readers that expect string fail")],
+    ),
+    Case(
         "bound lifted",
         Annotated[float, Field(le=1)],
         float,
@@ -488,6 +494,28 @@ def test_recursive_models_are_compared_to_an_end_and_told_once() -> None:
     assert said(of_schemas(argument=tree("A", n=integer)), of_schemas(argument=tree("B", n=text))) == [
         ("breaking $.n", "integer is no longer accepted, only string: callers that send it fail")
     ]
+
+
+def mutual(n: dict[str, Any], *, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Two models that hold each other; `A` has one more field, and comes second in its own comparison."""
+    a = {"type": "object", "properties": {"q": {"$ref": "#/$defs/Q"}, "n": n}, "required": ["n"]}
+    q = {"type": "object", "properties": {"p": {"$ref": "#/$defs/A"}}, "required": ["p"]}
+    fields = {"first": first, "second": second}
+    return {"type": "object", "properties": fields, "$defs": {"A": a, "Q": q}}
+
+
+def test_a_member_of_a_union_that_seemed_right_until_its_recursion_was_followed_is_not_chosen() -> None:
+    a, q = {"$ref": "#/$defs/A"}, {"$ref": "#/$defs/Q"}
+    old = mutual({"type": "integer"}, first=a, second=q)
+    new = mutual(
+        {"type": "string"}, first={"anyOf": [a, {"type": "null"}]}, second={"anyOf": [q, {"type": "object"}]}
+    )
+    breaking = [
+        each.path for each in compare(of_schemas(argument=old), of_schemas(argument=new)) if each.breaking
+    ]
+
+    assert "$.first.n" in breaking
+    assert not [path for path in breaking if path.startswith("$.second")]
 
 
 def test_a_model_that_is_used_twice_is_explained_once_and_pointed_at() -> None:
