@@ -497,19 +497,20 @@ def test_recursive_models_are_compared_to_an_end_and_told_once() -> None:
 
 
 def mutual(n: dict[str, Any], *, first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Two models that hold each other; `A` has one more field, and comes second in its own comparison."""
-    a = {"type": "object", "properties": {"q": {"$ref": "#/$defs/Q"}, "n": n}, "required": ["n"]}
-    q = {"type": "object", "properties": {"p": {"$ref": "#/$defs/A"}}, "required": ["p"]}
-    fields = {"first": first, "second": second}
-    return {"type": "object", "properties": fields, "$defs": {"A": a, "Q": q}}
-
-
-def test_a_member_of_a_union_that_seemed_right_until_its_recursion_was_followed_is_not_chosen() -> None:
+    """Two models that hold each other; `A` is known to differ only after what it holds has been looked at."""
     a, q = {"$ref": "#/$defs/A"}, {"$ref": "#/$defs/Q"}
-    old = mutual({"type": "integer"}, first=a, second=q)
-    new = mutual(
-        {"type": "string"}, first={"anyOf": [a, {"type": "null"}]}, second={"anyOf": [q, {"type": "object"}]}
-    )
+    models = {
+        "A": {"type": "object", "properties": {"again": a, "q": q, "n": n}, "required": ["n"]},
+        "Q": {"type": "object", "properties": {"p": a}, "required": ["p"]},
+    }
+    return {"type": "object", "properties": {"first": first, "second": second}, "$defs": models}
+
+
+def test_a_member_of_a_union_that_seems_right_until_its_recursion_is_followed_is_not_chosen() -> None:
+    a, holder = {"$ref": "#/$defs/A"}, {"type": "object", "properties": {"q": {"$ref": "#/$defs/Q"}}}
+    a_or_null, holder_or_any = {"anyOf": [a, {"type": "null"}]}, {"anyOf": [holder, {"type": "object"}]}
+    old = mutual({"type": "integer"}, first=a, second=holder)
+    new = mutual({"type": "string"}, first=a_or_null, second=holder_or_any)
     breaking = [
         each.path for each in compare(of_schemas(argument=old), of_schemas(argument=new)) if each.breaking
     ]
