@@ -15,6 +15,8 @@ class RuntimeOptions(Value):
     home: Path
     connection: Mapping[str, str]
     """The TEMPORAL_* variables that workers get. Secrets: never logged, never in an image."""
+    environment: Mapping[str, str] = {}
+    """What else workers inherit where they share this machine."""
 
 
 class LocalWorker(Value):

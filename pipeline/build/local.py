@@ -1,0 +1,244 @@
+"""Builds for the `process` runtime: folders on this machine, each complete or not there at all.
+
+    <home>/builds/<algorithm>/<build ID>/
+        source/        the exported commit; the workers' current folder is the algorithm's in it
+        code/          the installed package of the repo, if it is one
+        host/          the worker host of the toolkit that built it
+        settings.json  what the host is told
+        inputs.json    what the build was made from, to find it again
+        build.json     the build record, written before the folder gets its name
+"""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+import pipeline
+from pipeline import errors, git, paths
+from pipeline.build import environment as environments
+from pipeline.command import run, without_secrets
+from pipeline.discovery import activity_modules
+from pipeline.models import Build, Environment, Value, build_id
+from pipeline.project import Project
+from pipeline.worker.contract import Contract
+from pipeline.worker.describe import Description, Failed
+from pipeline.worker.settings import HostSettings
+
+HOST = Path(pipeline.__file__).parent
+RECORD = "build.json"
+Model = TypeVar("Model", bound=Value)
+
+
+class Inputs(Value):
+    """What a build is made from. Equal inputs need no second build."""
+
+    sha: str
+    path: str
+    host: str
+
+
+class Staged(Value):
+    """A commit laid out on disk, not yet a build."""
+
+    folder: Path
+    project: Path
+    code: tuple[Path, ...]
+    environment: environments.Ready
+
+
+def host_digest() -> str:
+    """Hash the worker host's files: another host makes another artifact."""
+    digest = hashlib.sha256()
+    for file in _host_files():
+        digest.update(str(file.relative_to(HOST)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _host_files() -> list[Path]:
+    return [HOST / "__init__.py", *sorted((HOST / "worker").rglob("*.py"))]
+
+
+def find(project: Project, home: Path) -> Build | None:
+    """Find a complete build of this very commit, made by this very worker host."""
+    inputs = _inputs(project)
+    folder = paths.builds(home, project.config.algorithm)
+    for record in sorted(folder.glob(f"{project.commit.short}-*/{RECORD}")):
+        if _read(record.with_name("inputs.json"), Inputs) == inputs:
+            return _read(record, Build)
+    return None
+
+
+def _read(file: Path, model: type[Model]) -> Model | None:
+    try:
+        return model.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None  # of another toolkit's making: as good as absent, it is built again
+
+
+def _inputs(project: Project) -> Inputs:
+    return Inputs(sha=project.commit.sha, path=project.commit.path, host=host_digest())
+
+
+def build(project: Project, home: Path, environment: Mapping[str, str]) -> Build:
+    """Build a commit, or return the build that it already has.
+
+    Raises:
+        UnsafeTree, NoDependencies, EnvironmentFailed: it cannot be laid out on disk.
+        ImportFailed, NoActivity, DuplicateActivity, UntypedActivity: its contract cannot be read.
+    """
+    found = find(project, home)
+    if found is not None:
+        return found
+    with staged(project, home, environment) as stage:
+        return _finish(project, home, stage, read_contract(project, stage, environment))
+
+
+@contextmanager
+def staged(
+    project: Project, home: Path, environment: Mapping[str, str], *, tests: bool = False
+) -> Iterator[Staged]:
+    """Lay a commit out in a folder that is gone afterwards, unless it was moved to its place."""
+    folder = paths.builds(home, project.config.algorithm)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder, ignore_cleanup_errors=True) as name:
+        yield _stage(project, Path(name), home, without_secrets(environment), tests=tests)
+
+
+def _stage(
+    project: Project, folder: Path, home: Path, environment: Mapping[str, str], *, tests: bool
+) -> Staged:
+    root = folder / "source"
+    git.export(project.repository, project.commit.sha, root)
+    source = root / project.commit.path
+    tree = git.tree(project.repository, project.commit.sha)
+    ready = environments.prepare(source, tree, home, environment, tests=tests)
+    if environments.is_package(source):
+        environments.install_project(source, ready.python, folder / "code", environment)
+        code = (folder / "code",)
+    else:
+        code = tuple(f for f in (source / "src", source) if f.is_dir())
+    for file in _host_files():
+        target = folder / "host" / "pipeline" / file.relative_to(HOST)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return Staged(folder=folder, project=source, code=code, environment=ready)
+
+
+def search_path(code: tuple[Path, ...], host: Path) -> str:
+    """The PYTHONPATH of a build: its own code first, the worker host last."""
+    return ":".join(str(folder) for folder in (*code, host))
+
+
+def read_contract(project: Project, stage: Staged, environment: Mapping[str, str]) -> Contract:
+    """Read a staged commit's contract by importing it in its own environment.
+
+    Raises:
+        ImportFailed, NoActivity, DuplicateActivity, UntypedActivity: it cannot be read.
+    """
+    settings, output = stage.folder / "settings.json", stage.folder / "contract.json"
+    settings.write_text(_settings(project, stage).model_dump_json(indent=2))
+    command = [stage.environment.python, "-m", "pipeline.worker", "describe"]
+    pythonpath = search_path(stage.code, stage.folder / "host")
+    try:
+        outcome = run(
+            [*command, "--settings", settings, "--output", output],
+            cwd=stage.project,
+            environment={**without_secrets(environment), "PYTHONPATH": pythonpath},
+            timeout=project.config.start_timeout.total_seconds(),
+        )
+    except subprocess.TimeoutExpired:
+        raise errors.ImportFailed(
+            "The activity modules did not finish importing.",
+            why=f"After {project.config.start_timeout} they were still at it.",
+            now="Move long work out of the modules into the `setup` hook, or raise `start-timeout`.",
+        ) from None
+    return _described(output, outcome.tail())
+
+
+def _described(output: Path, log: str) -> Contract:
+    try:
+        description = Description.model_validate_json(output.read_bytes()).root
+    except (FileNotFoundError, ValidationError):
+        raise errors.ImportFailed(
+            "The activity modules ended the interpreter while they were imported.",
+            now="Import the module by hand and mend what ends it.",
+            log=log,
+        ) from None
+    if isinstance(description, Failed):
+        raise _failure(description, log)
+    return description
+
+
+def _failure(description: Failed, log: str) -> errors.ConduitError:
+    kind = errors.all_errors().get(description.error, errors.ImportFailed)
+    return kind(description.what, why=description.why, now=REMEDIES.get(kind, ""), log=log)
+
+
+REMEDIES: Mapping[type[errors.ConduitError], str] = {
+    errors.ImportFailed: "Import the module in the repo's own environment and mend what fails.",
+    errors.NoActivity: "Put @activity.defn above a function and name its module in `activities`.",
+    errors.DuplicateActivity: "Give one of them another name: @activity.defn(name=\"…\").",
+    errors.UntypedActivity: "Annotate the activity's one argument and its result with types.",
+}
+
+
+def _settings(project: Project, stage: Staged) -> HostSettings:
+    config = project.config
+    return HostSettings(
+        task_queue=config.algorithm,
+        activities=config.activities or _discovered(stage.project),
+        setup=config.setup,
+        max_concurrent_activities=config.max_concurrent_activities,
+        grace=config.grace.total_seconds(),
+    )
+
+
+def _discovered(source: Path) -> tuple[str, ...]:
+    files = {f.relative_to(source).as_posix(): f.read_text(errors="replace") for f in source.rglob("*.py")}
+    modules = activity_modules(files)
+    if not modules:
+        raise errors.NoActivity(
+            "The repo has no activity.",
+            why="No function under @activity.defn was found in any of its modules.",
+            now=REMEDIES[errors.NoActivity],
+        )
+    return modules
+
+
+def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> Build:
+    """Derive the ID, write the record, and give the folder its name: until then there is no build."""
+    pinned = stage.environment.requirements.read_text()
+    digest = _artifact_digest(git.tree(project.repository, project.commit.sha), project, pinned, stage)
+    identity = build_id(project.commit.sha, digest)
+    final = paths.build(home, project.config.algorithm, identity)
+    record = Build(
+        algorithm=project.config.algorithm,
+        build_id=identity,
+        commit=project.commit,
+        contract=contract,
+        host=_settings(project, stage),
+        artifact=Environment(
+            digest=digest,
+            python=stage.environment.python,
+            code=tuple(final / f.relative_to(stage.folder) for f in stage.code),
+            source=final / stage.project.relative_to(stage.folder),
+        ),
+    )
+    (stage.folder / "inputs.json").write_text(_inputs(project).model_dump_json())
+    (stage.folder / RECORD).write_text(record.model_dump_json(indent=2))
+    if not (final / RECORD).exists():
+        stage.folder.rename(final)
+        stage.folder.mkdir()  # the temporary folder's owner expects to remove one
+    return record
+
+
+def _artifact_digest(tree: str, project: Project, pinned: str, stage: Staged) -> str:
+    parts = (tree, project.commit.path, pinned, str(stage.environment.python), host_digest())
+    return "sha256:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,57 @@
+"""Connecting to Temporal as Temporal's own environment configuration says."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import Runtime, TelemetryConfig
+from temporalio.service import RPCError
+
+from pipeline.errors import TemporalUnreachable
+
+DEFAULT_ADDRESS = "localhost:7233"
+PATIENCE = 10.0
+"""Seconds to wait for a server that does not answer."""
+
+
+def variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """What workers need of the environment to connect as this command does."""
+    return {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
+
+
+async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
+    """Connect with the address, namespace, key and certificates that the environment or its profile names.
+
+    Raises:
+        TemporalUnreachable: no server answered there, or it did not let us in.
+    """
+    try:
+        settings = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+    except Exception as error:  # the SDK raises what its native part gives it
+        raise TemporalUnreachable(
+            "Temporal's connection settings cannot be read.",
+            why=str(error),
+            now="Correct the TEMPORAL_* variables or Temporal's configuration file.",
+        ) from error
+    settings.setdefault("target_host", DEFAULT_ADDRESS)
+    address = settings["target_host"]
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await Client.connect(
+                **settings, identity=identity, data_converter=pydantic_data_converter, runtime=_runtime()
+            )
+    except (RuntimeError, RPCError, TimeoutError, ValueError) as error:
+        raise TemporalUnreachable(
+            f"No Temporal server answered at {address}.",
+            why=str(error) or f"There was no answer in {PATIENCE:.0f} seconds.",
+            now="Set TEMPORAL_ADDRESS (and TEMPORAL_NAMESPACE, TEMPORAL_API_KEY where needed), "
+            "or start a local server with `conduit dev`.",
+        ) from error
+
+
+def _runtime() -> Runtime:
+    """A runtime whose worker tells the server every second that it is there; a release's host is found by that."""
+    return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=1))

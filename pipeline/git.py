@@ -1,0 +1,123 @@
+"""What the conduit asks of git: which commit, is the tree clean, which commit is newer, export one."""
+
+import io
+import subprocess
+import tarfile
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from pipeline.errors import NoSuchCommit, NotARepository, ToolMissing, UnsafeTree
+from pipeline.models import Commit, Value
+
+
+class Repository(Value):
+    """A git repository and the folder inside it that holds the algorithm."""
+
+    root: Path
+    path: str
+    """Relative to the root, with `/`, empty at the root itself."""
+
+    @property
+    def folder(self) -> Path:
+        """The algorithm's folder in the working tree."""
+        return self.root / self.path
+
+
+def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    try:
+        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise ToolMissing("git is not installed.", now="Install git and run the command again.") from None
+
+
+def repository(folder: Path) -> Repository:
+    """Find the repository around `folder`.
+
+    Raises:
+        NotARepository: there is none.
+    """
+    answer = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix") if folder.is_dir() else None
+    if answer is None or answer.returncode != 0:
+        raise NotARepository(
+            f"{folder} is not in a git repository.",
+            why=answer.stderr.decode(errors="replace").strip() if answer else "There is no such folder.",
+            now="Run the command in a research repo, or name one with --project FOLDER.",
+        )
+    root, prefix = answer.stdout.decode().split("\n")[:2]
+    return Repository(root=Path(root), path=prefix.rstrip("/"))
+
+
+def commit(repo: Repository, revision: str) -> Commit:
+    """Look a revision up.
+
+    Raises:
+        NoSuchCommit: it names none.
+    """
+    answer = _git(repo.root, "log", "-1", "--format=%H%x00%cI%x00%an%x00%s", "--end-of-options", revision, "--")
+    if answer.returncode != 0 or not answer.stdout:
+        raise NoSuchCommit(
+            f"{revision[:80]!r} names no commit of {repo.root}.",
+            why=answer.stderr.decode(errors="replace").strip(),
+            now="Look at `git log`; in a shallow clone, fetch the commit first.",
+        )
+    sha, time, author, subject = answer.stdout.decode(errors="replace").rstrip("\n").split("\0")
+    return Commit(
+        sha=sha,
+        time=datetime.fromisoformat(time),
+        author=author[:200],
+        subject=subject[:200],
+        repo=_origin(repo)[:500],
+        path=repo.path,
+    )
+
+
+def _origin(repo: Repository) -> str:
+    url = _git(repo.root, "config", "--get", "remote.origin.url").stdout.decode(errors="replace").strip()
+    return without_credentials(url) or str(repo.root)
+
+
+def without_credentials(url: str) -> str:
+    """Take user and password out of an http(s) URL; CI checkouts often carry a token there."""
+    parts = urlsplit(url)
+    if not parts.scheme.startswith("http"):
+        return url
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def uncommitted(repo: Repository) -> tuple[str, ...]:
+    """The paths of the algorithm's folder that differ from HEAD or that git does not know, ignored ones left out."""
+    status = _git(repo.folder, "status", "--porcelain", "-z", "--no-renames", "--", ".").stdout
+    return tuple(entry[3:] for entry in status.decode(errors="replace").split("\0") if entry)
+
+
+def read(repo: Repository, sha: str, name: str) -> str | None:
+    """Read a file of the algorithm's folder as it is in a commit; None if it is not there."""
+    answer = _git(repo.root, "show", f"{sha}:{repo.path + '/' if repo.path else ''}{name}")
+    return answer.stdout.decode(errors="replace") if answer.returncode == 0 else None
+
+
+def tree(repo: Repository, sha: str) -> str:
+    """The hash of everything that a commit holds, whatever its message and parents are."""
+    return _git(repo.root, "rev-parse", f"{sha}^{{tree}}").stdout.decode().strip()
+
+
+def is_ancestor(repo: Repository, older: str, newer: str) -> bool | None:
+    """Whether `newer` was built upon `older`; None where this clone does not have both."""
+    return {0: True, 1: False}.get(_git(repo.root, "merge-base", "--is-ancestor", older, newer).returncode)
+
+
+def export(repo: Repository, sha: str, destination: Path) -> None:
+    """Write a commit's files into an empty folder: the whole repository, as a monorepo's parts may need each other.
+
+    Raises:
+        UnsafeTree: the commit holds a link that leads out of the repository, or a device.
+    """
+    archive = _git(repo.root, "archive", "--format=tar", sha)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+            tar.extractall(destination, filter="data")
+    except tarfile.FilterError as error:
+        raise UnsafeTree(
+            "The commit cannot be exported.", why=str(error), now="Remove that file from the repository."
+        ) from None

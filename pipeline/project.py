@@ -1,0 +1,48 @@
+"""An algorithm at one commit: where it is, what it says of itself, and what its commit is."""
+
+from pathlib import Path
+
+from pipeline import config, git
+from pipeline.config import Config
+from pipeline.errors import DirtyTree, NotConfigured
+from pipeline.models import Commit, Value
+
+
+class Project(Value):
+    """What every command on a research repo starts from; all of it read from the commit, not the working tree."""
+
+    repository: git.Repository
+    commit: Commit
+    config: Config
+
+
+def at_commit(folder: Path, revision: str | None) -> Project:
+    """Read the project of `folder` at a revision, or at HEAD if the working tree is clean.
+
+    Raises:
+        NotARepository, NoSuchCommit: there is no such commit.
+        DirtyTree: no revision was named and the tree has changes that are in no commit.
+        NotConfigured, UnknownKey, InvalidValue, InvalidAlgorithmName: its configuration cannot be used.
+    """
+    repository = git.repository(folder)
+    commit = git.commit(repository, revision or "HEAD")
+    pyproject = git.read(repository, commit.sha, "pyproject.toml")
+    if revision is None:
+        _refuse_dirty(repository)
+    if pyproject is None:
+        raise NotConfigured(
+            f"Commit {commit.short} has no {commit.path + '/' if commit.path else ''}pyproject.toml.",
+            why="The conduit reads the algorithm's name from it.",
+            now='Commit a pyproject.toml with these two lines:\n\n[tool.conduit]\nalgorithm = "my-algorithm"',
+        )
+    return Project(repository=repository, commit=commit, config=config.parse(pyproject))
+
+
+def _refuse_dirty(repository: git.Repository) -> None:
+    changed = git.uncommitted(repository)
+    if changed:
+        raise DirtyTree(
+            "The working tree has changes that are in no commit.",
+            why="Not committed: " + ", ".join(changed[:8]) + (" …" if len(changed) > 8 else ""),
+            now="Commit them (or add them to .gitignore); `--commit HEAD` goes on without them.",
+        )

@@ -1,0 +1,198 @@
+"""Workers as detached processes of this machine.
+
+They outlive the command that starts them. Each has a record and a log in its build's folder, and is found again by
+the pid *and* the start time in its record: a pid alone may belong to somebody else by now.
+"""
+
+import contextlib
+import fcntl
+import itertools
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+from pydantic import ValidationError
+
+from pipeline import paths
+from pipeline.build.local import RECORD, search_path
+from pipeline.command import tail, without_secrets
+from pipeline.errors import NoLiveWorker
+from pipeline.models import Build, Environment, Value
+from pipeline.runtimes import LocalWorker, RuntimeOptions
+
+AFTER_GRACE = 15.0
+"""Seconds that a worker gets after its grace before it is killed: its own hard limit comes first."""
+CLOCK_TOLERANCE = 1.0
+"""Seconds by which a start time may seem to move when the system's clock is set."""
+
+
+class Record(Value):
+    """Where a worker process is to be found."""
+
+    replica: int
+    pid: int
+    started: float
+    """Seconds since the epoch, as the system tells it of the process."""
+
+
+class ProcessRuntime:
+    """See `pipeline.runtimes.Runtime`."""
+
+    def __init__(self, options: RuntimeOptions) -> None:
+        self._home = options.home
+        self._environment = {**without_secrets(options.environment), **options.connection}
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+
+    def start(self, build: Build, replicas: int) -> None:
+        """Start what is missing of `replicas` workers; see `Runtime.start`."""
+        artifact = build.artifact
+        if not isinstance(artifact, Environment) or not artifact.python.exists() or not artifact.source.exists():
+            raise NoLiveWorker(
+                f"Build {build.build_id} cannot be started on this machine.",
+                why="Its environment is not here.",
+                now=f"Check its commit out and run `conduit deliver --commit {build.commit.short}`.",
+            )
+        folder = self._workers(build.algorithm, build.build_id)
+        with _locked(folder):
+            self._adopt(folder)
+            for replica in range(1, replicas + 1):
+                if self._is_free(folder / f"{replica}.json"):
+                    self._launch(build, artifact, folder, replica)
+
+    def _launch(self, build: Build, artifact: Environment, folder: Path, replica: int) -> None:
+        home = folder.parent
+        arguments = [str(artifact.python), "-m", "pipeline.worker", "run", "--settings", str(home / "settings.json")]
+        with (folder / f"{replica}.log").open("wb") as log:
+            child = subprocess.Popen(
+                arguments,
+                cwd=artifact.source,
+                env={
+                    **self._environment,
+                    "PYTHONPATH": search_path(artifact.code, home / "host"),
+                    "PYTHONUNBUFFERED": "1",
+                    "TEMPORAL_DEPLOYMENT_NAME": build.algorithm,
+                    "TEMPORAL_WORKER_BUILD_ID": build.build_id,
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._children[child.pid] = child
+        started = psutil.Process(child.pid).create_time()
+        _write(folder / f"{replica}.json", Record(replica=replica, pid=child.pid, started=started))
+
+    def _adopt(self, folder: Path) -> None:
+        """Write the records of workers whose starter was killed before it could."""
+        settings = str(folder.parent / "settings.json")
+        live = [p for file in folder.glob("*.json") if (p := self._process(_record(file)))]
+        for process in psutil.process_iter(["cmdline"]):
+            if settings in (process.info["cmdline"] or ()) and process not in live:
+                replica = next(n for n in itertools.count(1) if self._is_free(folder / f"{n}.json"))
+                record = Record(replica=replica, pid=process.pid, started=process.create_time())
+                _write(folder / f"{replica}.json", record)
+
+    def _is_free(self, record: Path) -> bool:
+        return self._process(_record(record)) is None
+
+    def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
+        """See `Runtime.workers`."""
+        records = paths.builds(self._home, algorithm).glob("*/workers/*.json")
+        found = [self._seen(file.parent.parent.name, record) for file in records if (record := _record(file))]
+        return tuple(sorted(found, key=lambda worker: (worker.started or datetime.min, worker.replica)))
+
+    def _seen(self, build_id: str, record: Record) -> LocalWorker:
+        child = self._children.get(record.pid)
+        code = child.poll() if child else None
+        return LocalWorker(
+            build_id=build_id,
+            replica=record.replica,
+            handle=f"pid {record.pid}",
+            alive=self._process(record) is not None,
+            started=datetime.fromtimestamp(record.started, UTC),
+            ended_because="" if code is None else _explain(code),
+        )
+
+    def stop(self, algorithm: str, build_id: str) -> None:
+        """See `Runtime.stop`."""
+        folder = self._workers(algorithm, build_id)
+        with _locked(folder):
+            self._adopt(folder)
+            running = [process for file in folder.glob("*.json") if (process := self._process(_record(file)))]
+            for process in running:
+                _signal(process.terminate)
+            _, left = psutil.wait_procs(running, timeout=self._grace(algorithm, build_id) + AFTER_GRACE)
+            for process in left:
+                _signal(process.kill)
+            psutil.wait_procs(left, timeout=AFTER_GRACE)
+
+    def _grace(self, algorithm: str, build_id: str) -> float:
+        build = self.build(algorithm, build_id)
+        return build.host.grace if build else 0
+
+    def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:
+        """See `Runtime.log`."""
+        logs = list(self._workers(algorithm, build_id).glob("*.log"))
+        if not logs:
+            return ""
+        dead = [log for log in logs if self._process(_record(log.with_suffix(".json"))) is None]
+        latest = max(dead or logs, key=lambda log: log.stat().st_mtime)
+        return tail(latest.read_text(errors="replace"), lines)
+
+    def build(self, algorithm: str, build_id: str) -> Build | None:
+        """See `Runtime.build`."""
+        file = paths.build(self._home, algorithm, build_id) / RECORD
+        try:
+            return Build.model_validate_json(file.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def _workers(self, algorithm: str, build_id: str) -> Path:
+        return paths.build(self._home, algorithm, build_id) / "workers"
+
+    def _process(self, record: Record | None) -> psutil.Process | None:
+        """The live process of a record; never one that got its pid later."""
+        if record is None:
+            return None
+        if child := self._children.get(record.pid):
+            child.poll()  # without it, a child that died stays a zombie
+        try:
+            process = psutil.Process(record.pid)
+            same = abs(process.create_time() - record.started) < CLOCK_TOLERANCE
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.Error:
+            return None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
+        yield
+
+
+def _record(file: Path) -> Record | None:
+    try:
+        return Record.model_validate_json(file.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def _write(file: Path, record: Record) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(record.model_dump_json())
+    new.replace(file)
+
+
+def _signal(send: Callable[[], None]) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        send()
+
+
+def _explain(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
+
