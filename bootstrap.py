@@ -10,9 +10,11 @@ from __future__ import annotations  # so that an old Python gets as far as the m
 
 import hashlib
 import importlib.util
+import itertools
 import os
 import subprocess
 import sys
+import tempfile
 import venv
 from pathlib import Path
 
@@ -83,10 +85,20 @@ def make_environment() -> None:
 def install() -> None:
     """Install the pinned requirements, each checked against its hash, and the project itself."""
     pip = ("python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    run(*pip, "--require-hashes", "--constraint", str(REQUIREMENTS), "uv")
+    with tempfile.TemporaryDirectory() as folder:
+        only_uv = Path(folder, "uv.txt")
+        only_uv.write_text(pinned("uv"))
+        run(*pip, "--require-hashes", "--requirement", str(only_uv))
     uv = ("uv", "pip", "install", "--quiet")
     run(*uv, "--require-hashes", "--compile-bytecode", "--requirements", str(REQUIREMENTS))
     run(*uv, "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+
+
+def pinned(package: str) -> str:
+    """The part of the requirements, with the hashes, that is about one package."""
+    lines = iter(REQUIREMENTS.read_text().splitlines(keepends=True))
+    first = next(line for line in lines if line.startswith(f"{package}=="))
+    return first + "".join(itertools.takewhile(lambda line: line.startswith(" "), lines))
 
 
 def run(program: str, *arguments: str) -> None:
