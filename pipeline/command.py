@@ -1,4 +1,4 @@
-"""Running other programs: a list of arguments, an environment that is given, and the output kept for errors."""
+"""Running other programs: a list of arguments, an environment that is given, the output kept for errors."""
 
 import os
 import subprocess
@@ -37,13 +37,17 @@ def tail(text: str, lines: int = 60) -> str:
 
 
 def run(
-    arguments: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str], timeout: float | None = None
+    arguments: Sequence[str | Path],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    timeout: float | None = None,
 ) -> Outcome:
     """Run a program to its end; a failure is the caller's to explain.
 
     Raises:
         FileNotFoundError: there is no such program.
-        subprocess.TimeoutExpired: it ran longer than `timeout` seconds and was killed, with all it had started.
+        subprocess.TimeoutExpired: it ran longer than `timeout` seconds, and was killed with all it started.
     """
     command = [str(argument) for argument in arguments]
     with subprocess.Popen(

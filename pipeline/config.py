@@ -98,7 +98,9 @@ class Config(BaseModel):
     grace: Duration = Field(
         default=timedelta(seconds=30), description="What running activities get when their worker stops."
     )
-    max_concurrent_activities: int = Field(default=100, ge=1, description="Calls that one worker runs at once.")
+    max_concurrent_activities: int = Field(
+        default=100, ge=1, description="Calls that one worker runs at once."
+    )
 
 
 def parse(pyproject: str) -> Config:
@@ -129,7 +131,9 @@ def parse(pyproject: str) -> Config:
 def _explain(detail: ErrorDetails) -> ConduitError:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return UnknownKey(f"[tool.conduit] has no key {key!r}.", why=_nearest(key), now="Correct or remove it.")
+        return UnknownKey(
+            f"[tool.conduit] has no key {key!r}.", why=_nearest(key), now="Correct or remove it."
+        )
     if detail["type"] == "missing":
         return InvalidValue(
             f"[tool.conduit] lacks the key {key!r}.", now=f'Add it to pyproject.toml: {key} = "…"'
@@ -140,7 +144,9 @@ def _explain(detail: ErrorDetails) -> ConduitError:
             "The algorithm's name cannot be used.", why=why, now="Change `algorithm` in [tool.conduit]."
         )
     return InvalidValue(
-        f"[tool.conduit] has a value for {key!r} that cannot be used.", why=why, now="Correct it in pyproject.toml."
+        f"[tool.conduit] has a value for {key!r} that cannot be used.",
+        why=why,
+        now="Correct it in pyproject.toml.",
     )
 
 

@@ -54,7 +54,9 @@ def commit(repo: Repository, revision: str) -> Commit:
     Raises:
         NoSuchCommit: it names none.
     """
-    answer = _git(repo.root, "log", "-1", "--format=%H%x00%cI%x00%an%x00%s", "--end-of-options", revision, "--")
+    answer = _git(
+        repo.root, "log", "-1", "--format=%H%x00%cI%x00%an%x00%s", "--end-of-options", revision, "--"
+    )
     if answer.returncode != 0 or not answer.stdout:
         raise NoSuchCommit(
             f"{revision[:80]!r} names no commit of {repo.root}.",
@@ -86,7 +88,7 @@ def without_credentials(url: str) -> str:
 
 
 def uncommitted(repo: Repository) -> tuple[str, ...]:
-    """The paths of the algorithm's folder that differ from HEAD or that git does not know, ignored ones left out."""
+    """The paths of the algorithm's folder that differ from HEAD or are new to git, ignored ones left out."""
     status = _git(repo.folder, "status", "--porcelain", "-z", "--no-renames", "--", ".").stdout
     return tuple(entry[3:] for entry in status.decode(errors="replace").split("\0") if entry)
 
@@ -108,7 +110,9 @@ def is_ancestor(repo: Repository, older: str, newer: str) -> bool | None:
 
 
 def export(repo: Repository, sha: str, destination: Path) -> None:
-    """Write a commit's files into an empty folder: the whole repository, as a monorepo's parts may need each other.
+    """Write a commit's files into an empty folder.
+
+    The whole repository is written, as a monorepo's parts may need each other.
 
     Raises:
         UnsafeTree: the commit holds a link that leads out of the repository, or a device.

@@ -7,9 +7,12 @@ from pipeline.config import Config
 from pipeline.errors import DirtyTree, NotConfigured
 from pipeline.models import Commit, Value
 
+SHOWN = 8
+"""Changed files that a message names."""
+
 
 class Project(Value):
-    """What every command on a research repo starts from; all of it read from the commit, not the working tree."""
+    """What every command on a research repo starts from, read from the commit and not the working tree."""
 
     repository: git.Repository
     commit: Commit
@@ -43,6 +46,6 @@ def _refuse_dirty(repository: git.Repository) -> None:
     if changed:
         raise DirtyTree(
             "The working tree has changes that are in no commit.",
-            why="Not committed: " + ", ".join(changed[:8]) + (" …" if len(changed) > 8 else ""),
+            why="Not committed: " + ", ".join(changed[:SHOWN]) + (" …" if len(changed) > SHOWN else ""),
             now="Commit them (or add them to .gitignore); `--commit HEAD` goes on without them.",
         )

@@ -1,4 +1,4 @@
-"""The first step of a commit's route: its own tests in its own environment, and a contract that can be read."""
+"""The first step of a commit's route: its own tests in its own environment."""
 
 import subprocess
 from collections.abc import Mapping
@@ -20,11 +20,13 @@ class Verified(Value):
     """The last line that the tests printed, or why none ran."""
 
 
-def run_tests(project: Project, home: Path, environment: Mapping[str, str], timeout: float = 3600) -> Verified:
+def run_tests(
+    project: Project, home: Path, environment: Mapping[str, str], timeout: float = 3600
+) -> Verified:
     """Run the repo's own tests on the exported commit.
 
-    They run in a folder of their own, so that what they write there does not become a part of a build, and see no
-    credential of the conduit's.
+    They run in a folder of their own, so that what they write there does not become a part of a build, and
+    see no credential of the conduit's.
 
     Args:
         timeout: in seconds.
@@ -51,7 +53,9 @@ def run_tests(project: Project, home: Path, environment: Mapping[str, str], time
                 now="Add it to the repo's `dev` dependencies, or correct `test` in [tool.conduit].",
             ) from None
         except subprocess.TimeoutExpired:
-            raise TestsFailed("The repo's tests did not end in an hour.", now="Look for a test that hangs.") from None
+            raise TestsFailed(
+                f"The repo's tests did not end in {timeout:.0f} seconds.", now="Look for a test that hangs."
+            ) from None
     if outcome.returncode == PYTEST_FOUND_NOTHING and "pytest" in project.config.test:
         return Verified(tests="the repo has no tests")
     if outcome.returncode != 0:

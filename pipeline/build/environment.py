@@ -1,7 +1,7 @@
-"""An isolated environment for a repo's dependencies, made by uv and shared by all builds that declare the same.
+"""An isolated environment for a repo's dependencies, made by uv and shared by builds that declare the same.
 
-What goes in is decided by pure functions from the files that declare dependencies; the folder's name is the hash
-of all that was decided, so that a code-only commit finds its environment ready.
+What goes in is decided by pure functions from the files that declare dependencies; the folder's name is the
+hash of all that was decided, so that a code-only commit finds its environment ready.
 """
 
 import fcntl
@@ -33,7 +33,9 @@ TEST_NAMES = ("dev", "test", "tests", "testing")
 DECLARING = re.compile(
     r"pyproject\.toml|uv\.lock|uv\.toml|setup\.(py|cfg)|\.python-version|[\w.-]*requirements[\w.-]*\.(txt|in)"
 )
-LOCAL_DEPENDENCY = re.compile(r"^\s*-e\b|\bpath\s*=|\bworkspace\s*=\s*true|^\s*\.{0,2}/|\bfile:", re.MULTILINE)
+LOCAL_DEPENDENCY = re.compile(
+    r"^\s*-e\b|\bpath\s*=|\bworkspace\s*=\s*true|^\s*\.{0,2}/|\bfile:", re.MULTILINE
+)
 
 
 class Source(StrEnum):
@@ -75,7 +77,9 @@ def plan(project: Path, *, tests: bool) -> Plan:
     return Plan(
         source=source,
         groups=_named_for_tests(pyproject.get("dependency-groups", {})) if tests else (),
-        extras=_named_for_tests(pyproject.get("project", {}).get("optional-dependencies", {})) if tests else (),
+        extras=_named_for_tests(pyproject.get("project", {}).get("optional-dependencies", {}))
+        if tests
+        else (),
         files=tuple(_test_files(project)) if tests else (),
         added=TEST_REQUIREMENTS if tests else HOST_REQUIREMENTS,
     )
@@ -105,7 +109,10 @@ def _lock(project: Path) -> Path | None:
     if (project / Source.LOCK).exists():
         return project / Source.LOCK
     for folder in project.parents:
-        if "workspace" in _pyproject(folder).get("tool", {}).get("uv", {}) and (folder / Source.LOCK).exists():
+        if (
+            "workspace" in _pyproject(folder).get("tool", {}).get("uv", {})
+            and (folder / Source.LOCK).exists()
+        ):
             return folder / Source.LOCK
     return None
 
@@ -144,7 +151,9 @@ def declaration(project: Path, tree: str) -> str:
 def _declaring(project: Path) -> Iterator[Path]:
     for folder in (project, project / "requirements"):
         if folder.is_dir():
-            yield from (f for f in sorted(folder.iterdir()) if DECLARING.fullmatch(f.name) or folder != project)
+            yield from (
+                f for f in sorted(folder.iterdir()) if DECLARING.fullmatch(f.name) or folder != project
+            )
 
 
 def _hash(value: object) -> str:
@@ -244,7 +253,9 @@ class _Uv:
             self._compile(planned, requirements, base)
 
     def _export_lock(self, planned: Plan, requirements: Path) -> None:
-        flags = [f"--group={name}" for name in planned.groups] + [f"--extra={name}" for name in planned.extras]
+        flags = [f"--group={name}" for name in planned.groups] + [
+            f"--extra={name}" for name in planned.extras
+        ]
         chosen = flags or ["--no-default-groups"]
         self(
             *("export", "--quiet", "--frozen", "--no-emit-project", "--no-editable", "--no-header", *chosen),
@@ -265,7 +276,9 @@ class _Uv:
     def _compile(self, planned: Plan, requirements: Path, base: str) -> None:
         wanted = requirements.with_name("added.in")
         wanted.write_text("\n".join(planned.added))
-        flags = [f"--group={name}" for name in planned.groups] + [f"--extra={name}" for name in planned.extras]
+        flags = [f"--group={name}" for name in planned.groups] + [
+            f"--extra={name}" for name in planned.extras
+        ]
         self(*_compile_flags(base, requirements), *flags, planned.source, *planned.files, wanted)
 
 
@@ -304,5 +317,3 @@ def _pins(requirements: str) -> dict[str, str]:
         elif name and line.startswith(" "):
             blocks[name] += "\n" + line
     return blocks
-
-

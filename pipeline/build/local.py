@@ -1,12 +1,12 @@
 """Builds for the `process` runtime: folders on this machine, each complete or not there at all.
 
-    <home>/builds/<algorithm>/<build ID>/
-        source/        the exported commit; the workers' current folder is the algorithm's in it
-        code/          the installed package of the repo, if it is one
-        host/          the worker host of the toolkit that built it
-        settings.json  what the host is told
-        inputs.json    what the build was made from, to find it again
-        build.json     the build record, written before the folder gets its name
+<home>/builds/<algorithm>/<build ID>/
+    source/        the exported commit; the workers' current folder is the algorithm's in it
+    code/          the installed package of the repo, if it is one
+    host/          the worker host of the toolkit that built it
+    settings.json  what the host is told
+    inputs.json    what the build was made from, to find it again
+    build.json     the build record, written before the folder gets its name
 """
 
 import hashlib
@@ -23,12 +23,12 @@ from pydantic import ValidationError
 import pipeline
 from pipeline import errors, git, paths
 from pipeline.build import environment as environments
+from pipeline.build.described import REMEDIES, contract_from
 from pipeline.command import run, without_secrets
 from pipeline.discovery import activity_modules
 from pipeline.models import Build, Environment, Value, build_id
 from pipeline.project import Project
 from pipeline.worker.contract import Contract
-from pipeline.worker.describe import Description, Failed
 from pipeline.worker.settings import HostSettings
 
 HOST = Path(pipeline.__file__).parent
@@ -121,7 +121,7 @@ def _stage(
     ready = environments.prepare(source, tree, home, environment, tests=tests)
     if environments.is_package(source):
         environments.install_project(source, ready.python, folder / "code", environment)
-        code = (folder / "code",)
+        code: tuple[Path, ...] = (folder / "code",)
     else:
         code = tuple(f for f in (source / "src", source) if f.is_dir())
     for file in _host_files():
@@ -144,11 +144,13 @@ def read_contract(project: Project, stage: Staged, environment: Mapping[str, str
     """
     settings, output = stage.folder / "settings.json", stage.folder / "contract.json"
     settings.write_text(_settings(project, stage).model_dump_json(indent=2))
-    command = [stage.environment.python, "-m", "pipeline.worker", "describe"]
     pythonpath = search_path(stage.code, stage.folder / "host")
     try:
         outcome = run(
-            [*command, "--settings", settings, "--output", output],
+            [
+                *(stage.environment.python, "-m", "pipeline.worker", "describe"),
+                *("--settings", settings, "--output", output),
+            ],
             cwd=stage.project,
             environment={**without_secrets(environment), "PYTHONPATH": pythonpath},
             timeout=project.config.start_timeout.total_seconds(),
@@ -159,34 +161,7 @@ def read_contract(project: Project, stage: Staged, environment: Mapping[str, str
             why=f"After {project.config.start_timeout} they were still at it.",
             now="Move long work out of the modules into the `setup` hook, or raise `start-timeout`.",
         ) from None
-    return _described(output, outcome.tail())
-
-
-def _described(output: Path, log: str) -> Contract:
-    try:
-        description = Description.model_validate_json(output.read_bytes()).root
-    except (FileNotFoundError, ValidationError):
-        raise errors.ImportFailed(
-            "The activity modules ended the interpreter while they were imported.",
-            now="Import the module by hand and mend what ends it.",
-            log=log,
-        ) from None
-    if isinstance(description, Failed):
-        raise _failure(description, log)
-    return description
-
-
-def _failure(description: Failed, log: str) -> errors.ConduitError:
-    kind = errors.all_errors().get(description.error, errors.ImportFailed)
-    return kind(description.what, why=description.why, now=REMEDIES.get(kind, ""), log=log)
-
-
-REMEDIES: Mapping[type[errors.ConduitError], str] = {
-    errors.ImportFailed: "Import the module in the repo's own environment and mend what fails.",
-    errors.NoActivity: "Put @activity.defn above a function and name its module in `activities`.",
-    errors.DuplicateActivity: "Give one of them another name: @activity.defn(name=\"…\").",
-    errors.UntypedActivity: "Annotate the activity's one argument and its result with types.",
-}
+    return contract_from(output, outcome.tail())
 
 
 def _settings(project: Project, stage: Staged) -> HostSettings:
@@ -201,15 +176,16 @@ def _settings(project: Project, stage: Staged) -> HostSettings:
 
 
 def _discovered(source: Path) -> tuple[str, ...]:
-    files = {f.relative_to(source).as_posix(): f.read_text(errors="replace") for f in source.rglob("*.py")}
-    modules = activity_modules(files)
-    if not modules:
+    modules = (file for file in source.rglob("*.py") if file.is_file())
+    files = {file.relative_to(source).as_posix(): file.read_text(errors="replace") for file in modules}
+    found = activity_modules(files)
+    if not found:
         raise errors.NoActivity(
             "The repo has no activity.",
             why="No function under @activity.defn was found in any of its modules.",
             now=REMEDIES[errors.NoActivity],
         )
-    return modules
+    return found
 
 
 def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> Build:

@@ -1,7 +1,7 @@
 """Workers as detached processes of this machine.
 
-They outlive the command that starts them. Each has a record and a log in its build's folder, and is found again by
-the pid *and* the start time in its record: a pid alone may belong to somebody else by now.
+They outlive the command that starts them. Each has a record and a log in its build's folder, and is found
+again by the pid *and* the start time in its record: a pid alone may belong to somebody else by now.
 """
 
 import contextlib
@@ -49,7 +49,11 @@ class ProcessRuntime:
     def start(self, build: Build, replicas: int) -> None:
         """Start what is missing of `replicas` workers; see `Runtime.start`."""
         artifact = build.artifact
-        if not isinstance(artifact, Environment) or not artifact.python.exists() or not artifact.source.exists():
+        if (
+            not isinstance(artifact, Environment)
+            or not artifact.python.exists()
+            or not artifact.source.exists()
+        ):
             raise NoLiveWorker(
                 f"Build {build.build_id} cannot be started on this machine.",
                 why="Its environment is not here.",
@@ -64,7 +68,14 @@ class ProcessRuntime:
 
     def _launch(self, build: Build, artifact: Environment, folder: Path, replica: int) -> None:
         home = folder.parent
-        arguments = [str(artifact.python), "-m", "pipeline.worker", "run", "--settings", str(home / "settings.json")]
+        arguments = [
+            str(artifact.python),
+            "-m",
+            "pipeline.worker",
+            "run",
+            "--settings",
+            str(home / "settings.json"),
+        ]
         with (folder / f"{replica}.log").open("wb") as log:
             child = subprocess.Popen(
                 arguments,
@@ -119,6 +130,8 @@ class ProcessRuntime:
     def stop(self, algorithm: str, build_id: str) -> None:
         """See `Runtime.stop`."""
         folder = self._workers(algorithm, build_id)
+        if not folder.exists():
+            return  # never started here, and a lock would make a folder that looks like a build
         with _locked(folder):
             self._adopt(folder)
             running = [process for file in folder.glob("*.json") if (process := self._process(_record(file)))]
@@ -195,4 +208,3 @@ def _signal(send: Callable[[], None]) -> None:
 
 def _explain(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
-
