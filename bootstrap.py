@@ -2,6 +2,7 @@
 
     python3 bootstrap.py demo
     python3 bootstrap.py test [PYTEST ARGUMENTS]
+    python3 bootstrap.py set-up
 
 The first run makes `.venv` beside this file; later runs install only when the requirements have changed.
 """
@@ -27,11 +28,12 @@ OLDEST_PYTHON = (3, 11)
 COMMANDS = {
     "demo": ["conduit", "demo"],
     "test": ["python", "-m", "pytest"],
+    "set-up": [],
 }
 
 
 def main(arguments: list[str]) -> None:
-    """Set up what is missing, then become the command.
+    """Set up what is missing, then become the command, if it is more than that.
 
     Raises:
         SystemExit: with 2 after a wrong command line, with 1 where the set-up failed.
@@ -41,7 +43,9 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(2)
     refuse_old_python()
     set_up()
-    become([*COMMANDS[arguments[0]], *arguments[1:]])
+    command = COMMANDS[arguments[0]]
+    if command:
+        become([*command, *arguments[1:]])
 
 
 def refuse_old_python() -> None:
@@ -76,8 +80,8 @@ def make_environment() -> None:
     if importlib.util.find_spec("ensurepip") is None:
         raise SystemExit(
             "This Python cannot make virtual environments, because its `ensurepip` module is missing. "
-            "Install your system's package python3-venv (Debian, Ubuntu: `sudo apt-get install python3-venv`) "
-            "and run this again."
+            "Install your system's package python3-venv, on Debian and Ubuntu with "
+            "`sudo apt-get install python3-venv`, and run this again."
         )
     venv.create(VENV, clear=True, symlinks=True, with_pip=True)
 
@@ -115,7 +119,7 @@ def become(command: list[str]) -> None:
     """Replace this process by a program of the environment, so that signals and the exit code are its own."""
     program, *arguments = command
     os.chdir(ROOT)
-    os.execve(BIN / program, [program, *arguments], environment())
+    os.execve(BIN / program, [program, *arguments], environment())  # noqa: S606 - one of `COMMANDS`
 
 
 def environment() -> dict[str, str]:
