@@ -231,7 +231,8 @@ class Deployments:
             namespace=self._namespace,
             deployment_version=_version(name, build_id),
             upsert_entries={
-                key: Payload(metadata={"encoding": b"json/plain"}, data=value) for key, value in entries.items()
+                key: Payload(metadata={"encoding": b"json/plain"}, data=value)
+                for key, value in entries.items()
             },
             identity=self._client.identity,
         )
@@ -334,7 +335,9 @@ def _explain(error: RPCError) -> Exception:
     message = error.message
     if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
         return TemporalUnreachable(
-            "Temporal does not answer any more.", why=message, now="Run the command again once the server is back."
+            "Temporal does not answer any more.",
+            why=message,
+            now="Run the command again once the server is back.",
         )
     if "conflict token mismatch" in message.lower():
         return RoutingChanged(

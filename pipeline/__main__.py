@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `conduit`."""
+
+from pipeline.cli import main
+
+main()

@@ -1,0 +1,108 @@
+"""What every command that talks to Temporal starts from."""
+
+import getpass
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from temporalio.client import Client
+
+from pipeline import connection, paths
+from pipeline.deployments import Deployment, Deployments
+from pipeline.errors import UnknownAlgorithm
+from pipeline.report import Report
+from pipeline.rollout.messages import BUILD_ENTRY, QUARANTINE_ENTRY, Quarantine, Registered
+from pipeline.runtimes import Runtime, RuntimeOptions, runtime
+
+
+@dataclass(frozen=True)
+class Session:
+    """The environment of one command, read once at the edge."""
+
+    environment: Mapping[str, str]
+    report: Report
+
+    @property
+    def home(self) -> Path:
+        """Where builds are kept on this machine."""
+        return paths.home(self.environment)
+
+    @property
+    def by(self) -> str:
+        """Who acts: the person who triggered the job on GitHub, else this machine's user."""
+        return (self.environment.get("GITHUB_ACTOR") or f"{_user()}@{socket.gethostname()}")[:200]
+
+    @property
+    def run_url(self) -> str:
+        """The job on GitHub that this is, if it is one."""
+        parts = [
+            self.environment.get(f"GITHUB_{name}", "") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
+        ]
+        return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}"[:500] if all(parts) else ""
+
+    async def connect(self) -> Client:
+        """Connect to Temporal; see `connection.connect`."""
+        return await connection.connect(self.environment, identity=f"conduit/{self.by}")
+
+    def runtime(self, name: str) -> Runtime:
+        """The runtime of that name, told about this machine."""
+        return runtime(
+            name,
+            RuntimeOptions(
+                home=self.home,
+                connection=connection.variables(self.environment),
+                environment=dict(self.environment),
+            ),
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        return "unknown"
+
+
+async def deployment(deployments: Deployments, algorithm: str) -> Deployment:
+    """Read an algorithm's deployment.
+
+    Raises:
+        UnknownAlgorithm: there is none.
+    """
+    seen = await deployments.describe(algorithm)
+    if seen is None:
+        names = ", ".join(await deployments.names()) or "none"
+        raise UnknownAlgorithm(
+            f"Temporal knows no algorithm {algorithm[:80]!r}.",
+            why=f"It knows: {names}.",
+            now="Check the name and TEMPORAL_NAMESPACE, or deliver it first.",
+        )
+    return seen
+
+
+class About(dict[str, bytes]):
+    """A version's metadata, of which only what parses is believed."""
+
+    @property
+    def registered(self) -> Registered | None:
+        """Who built what."""
+        try:
+            return Registered.model_validate_json(self[BUILD_ENTRY])
+        except (KeyError, ValidationError):
+            return None
+
+    @property
+    def quarantine(self) -> Quarantine | None:
+        """Why it must not be promoted again."""
+        try:
+            return Quarantine.model_validate_json(self[QUARANTINE_ENTRY])
+        except (KeyError, ValidationError):
+            return None
+
+
+async def about(deployments: Deployments, algorithm: str, build_id: str) -> About:
+    """Read a build's metadata; empty where there is none."""
+    details = await deployments.details(algorithm, build_id)
+    return About(details.metadata if details else {})

@@ -1,0 +1,116 @@
+"""`conduit status`: what is live, by what Temporal says of it."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from pipeline.commands.session import About, Session, about, deployment
+from pipeline.deployments import Deployment, Deployments, Status, Version, Worker
+from pipeline.models import Value
+
+MOST = 20
+"""How many builds are shown, the newest first; each costs a request, and the server counts them."""
+
+
+class Live(Value):
+    """The build that calls go to."""
+
+    build_id: str
+    commit: str | None
+    author: str | None
+    since: datetime | None
+
+
+class Ramp(Value):
+    """The build that a share of the workflows goes to."""
+
+    build_id: str
+    percentage: float
+
+
+class BuildStatus(Value):
+    """One build; the counters are those of its live workers."""
+
+    build_id: str
+    commit: str | None
+    author: str | None
+    subject: str | None
+    status: Status
+    quarantined: str | None
+    workers: int
+    processed: int
+    failed: int
+
+
+class AlgorithmStatus(Value):
+    """One algorithm."""
+
+    algorithm: str
+    current: Live | None
+    ramping: Ramp | None
+    propagated: bool
+    builds: tuple[BuildStatus, ...]
+
+
+async def status(session: Session, algorithm: str) -> AlgorithmStatus:
+    """Read an algorithm's status.
+
+    Raises:
+        UnknownAlgorithm: Temporal has no such deployment.
+    """
+    deployments = Deployments(await session.connect())
+    seen = await deployment(deployments, algorithm)
+    shown = _shown(seen)
+    entries = await asyncio.gather(*(about(deployments, algorithm, v.build_id) for v in shown))
+    live = await deployments.live(lambda: deployments.workers(algorithm))
+    return summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live)
+
+
+async def names(session: Session) -> tuple[str, ...]:
+    """The algorithms that Temporal knows."""
+    return await Deployments(await session.connect()).names()
+
+
+def _shown(seen: Deployment) -> list[Version]:
+    newest = sorted(seen.versions, key=lambda v: v.created.timestamp() if v.created else 0.0, reverse=True)
+    routed = [v for v in newest if v.build_id in (seen.current, seen.ramping)]
+    return newest[:MOST] + [v for v in routed if v not in newest[:MOST]]
+
+
+def summarise(seen: Deployment, entries: Mapping[str, About], workers: tuple[Worker, ...]) -> AlgorithmStatus:
+    """Put together what the server said. Pure."""
+    builds = tuple(
+        _build(version, entries[version.build_id], [w for w in workers if w.build_id == version.build_id])
+        for version in seen.versions
+        if version.build_id in entries
+    )
+    current = next((build for build in builds if build.build_id == seen.current), None)
+    return AlgorithmStatus(
+        algorithm=seen.name,
+        current=current
+        and Live(
+            build_id=current.build_id,
+            commit=current.commit,
+            author=current.author,
+            since=seen.current_since,
+        ),
+        ramping=Ramp(build_id=seen.ramping, percentage=seen.ramp_percentage) if seen.ramping else None,
+        propagated=seen.propagated,
+        builds=builds,
+    )
+
+
+def _build(version: Version, entry: About, workers: list[Worker]) -> BuildStatus:
+    registered, quarantine = entry.registered, entry.quarantine
+    commit = registered.build.commit if registered else None
+    return BuildStatus(
+        build_id=version.build_id,
+        commit=commit.sha if commit else None,
+        author=commit.author if commit else None,
+        subject=commit.subject if commit else None,
+        status=version.status,
+        quarantined=(quarantine.reason or "no reason given") if quarantine else None,
+        workers=len(workers),
+        processed=sum(worker.processed for worker in workers),
+        failed=sum(worker.failed for worker in workers),
+    )

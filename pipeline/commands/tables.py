@@ -1,0 +1,67 @@
+"""Results as tables for people. What a stranger may have written is shown as text, never as markup."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.commands.history import Event
+from pipeline.commands.status import AlgorithmStatus, BuildStatus
+
+WIDTH = 140
+
+
+def status(found: AlgorithmStatus) -> list[str]:
+    """An algorithm's builds, newest first, under a line that says what is live."""
+    rows = [_build(build, found) for build in found.builds]
+    header = ("build", "status", "workers", "calls", "failed", "commit by", "subject", "quarantined")
+    return [_headline(found), *_table(header, rows)]
+
+
+def _headline(found: AlgorithmStatus) -> str:
+    if found.current is None:
+        return f"{found.algorithm}: no build is Current; calls wait until one is."
+    since = f" since {found.current.since:%Y-%m-%d %H:%M:%S} UTC" if found.current.since else ""
+    ramp = (
+        f"; {found.ramping.percentage:g} % of workflows go to {found.ramping.build_id}"
+        if found.ramping
+        else ""
+    )
+    moving = "" if found.propagated else "; the routing is still propagating"
+    return f"{found.algorithm}: {found.current.build_id} is Current{since}{ramp}{moving}."
+
+
+def _build(build: BuildStatus, found: AlgorithmStatus) -> Sequence[str]:
+    mark = "→ " if found.current and found.current.build_id == build.build_id else "  "
+    return (
+        mark + build.build_id,
+        build.status,
+        str(build.workers),
+        str(build.processed),
+        str(build.failed),
+        build.author or "",
+        build.subject or "",
+        build.quarantined or "",
+    )
+
+
+def history(events: Iterable[Event]) -> list[str]:
+    """Events, newest first."""
+    rows = [
+        (f"{e.at:%Y-%m-%d %H:%M:%S}", e.action, e.build_id, e.outcome, e.author, e.by, e.reason)
+        for e in events
+    ]
+    return _table(("UTC", "action", "build", "outcome", "commit by", "done by", "reason"), rows)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    table = Table(box=None, pad_edge=False)
+    for name in header:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console(width=WIDTH, color_system=None)
+    with console.capture() as captured:
+        console.print(table)
+    return [line.rstrip() for line in captured.get().splitlines()]

@@ -1,0 +1,80 @@
+"""Why a release did not go on: from what is known of its workers to the error that explains it. Pure."""
+
+from pipeline import errors
+from pipeline.deployments import Deployment
+from pipeline.models import Build
+from pipeline.rollout.messages import Route
+from pipeline.runtimes import LocalWorker
+from pipeline.worker.phases import last_phase
+
+VERSIONS_BY_DEFAULT = 100
+"""How many versions of a deployment a Temporal server keeps unless it is configured otherwise."""
+
+REMEDIES = {
+    errors.SetupFailed: "Mend the `setup` hook; `python -c` with its module shows the same.",
+    errors.ImportFailed: "Import the activity modules in the repo's own environment and mend what fails.",
+    errors.TemporalUnreachable: "Check that the workers' machine reaches the address in TEMPORAL_ADDRESS.",
+}
+
+
+def death(worker: LocalWorker, log: str) -> errors.ConduitError:
+    """Explain a worker that ended by itself, by the last phase that its log tells of."""
+    phase = last_phase(log)
+    because = f" ({worker.ended_because})" if worker.ended_because else ""
+    if phase is not None and phase.phase == "failed" and phase.error in errors.all_errors():
+        kind = errors.all_errors()[phase.error]
+        return kind(
+            f"A worker of build {worker.build_id} could not start{because}.",
+            why=phase.why,
+            now=REMEDIES.get(kind, "Mend the algorithm and push again."),
+            log=log,
+        )
+    during = f" while it was {phase.phase}" if phase else ""
+    return errors.WorkerDied(
+        f"A worker of build {worker.build_id} died{during}{because}.",
+        why="It ended without saying why; the end of its log is below." if log else "Its log is empty.",
+        now="Mend what ends it and push again.",
+        log=log,
+    )
+
+
+def never_registered(build: Build, log: str, seen: Deployment | None, seconds: float) -> errors.ConduitError:
+    """Explain workers that live and that Temporal does not list."""
+    phase = last_phase(log)
+    doing = phase.phase if phase else "starting"
+    if doing == "setup":
+        return errors.SetupHung(
+            f"The `setup` hook {build.host.setup} did not end in {seconds:.0f} seconds.",
+            why="Its workers take no calls before it has.",
+            now="Mend the hook, or raise `start-timeout` in [tool.conduit].",
+            log=log,
+        )
+    if doing in ("starting", "importing"):
+        return errors.ImportFailed(
+            f"The activity modules did not finish importing in {seconds:.0f} seconds.",
+            now="Move long work into the `setup` hook, or raise `start-timeout` in [tool.conduit].",
+            log=log,
+        )
+    if seen is not None and len(seen.versions) >= VERSIONS_BY_DEFAULT and not seen.version(build.build_id):
+        return errors.VersionLimit(
+            f"Temporal does not list build {build.build_id}: {build.algorithm} has {len(seen.versions)} versions.",
+            why="The server registers no more than its limit, and tells nobody.",
+            now="Delete versions that nothing runs on: `temporal worker deployment delete-version`.",
+            log=log,
+        )
+    return errors.NotRegistered(
+        f"Temporal did not list build {build.build_id} within {seconds:.0f} seconds.",
+        why=f"Its workers are {doing}.",
+        now="Check that workers and this command use the same TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE.",
+        log=log,
+    )
+
+
+def routing_changed(request: Route, seen: Deployment | None) -> errors.RoutingChanged:
+    """Say that Current is not what the release began with."""
+    now = seen.current if seen else None
+    return errors.RoutingChanged(
+        f"The routing of {request.algorithm} was changed by somebody else meanwhile.",
+        why=f"{now or 'No build'} is Current, where {request.expected or 'none'} was when this began.",
+        now=f"Look at `conduit status {request.algorithm}` and run the command again.",
+    )

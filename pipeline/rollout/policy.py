@@ -1,0 +1,131 @@
+"""What a release may do in the state it finds. Pure: values in, a decision or an error out."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+from pipeline import errors
+from pipeline.deployments import Deployment, Version
+from pipeline.models import Commit, Value
+from pipeline.rollout.messages import Quarantine
+
+
+class InFlight(Value):
+    """A release that is running now."""
+
+    build_id: str
+    sha: str
+    task_queue: str
+    host_is_alive: bool
+
+
+class Begin(StrEnum):
+    """How a release begins."""
+
+    FRESH = "fresh"
+    TAKE_OVER = "take over"
+
+
+Ancestry = Callable[[str, str], bool | None]
+"""Whether the first commit is an ancestor of the second; None where that is not known."""
+
+
+def refuse_older(commit: Commit, live: str, is_ancestor: Ancestry, *, force: bool) -> None:
+    """Refuse a commit that the live one was built upon.
+
+    Raises:
+        OlderCommit: it is older.
+    """
+    if commit.sha != live and is_ancestor(commit.sha, live) and not force:
+        raise errors.OlderCommit(
+            f"Commit {commit.short} is older than {live[:12]}, which is live.",
+            why="A release goes forward; going back is a roll-back.",
+            now="Use `conduit rollback`, or --force with --reason.",
+        )
+
+
+def refuse_quarantined(build_id: str, quarantine: Quarantine | None, *, force: bool) -> None:
+    """Refuse a build that was found bad.
+
+    Raises:
+        Quarantined: it was.
+    """
+    if quarantine is not None and not force:
+        raise errors.Quarantined(
+            f"Build {build_id} is quarantined.",
+            why=f"{quarantine.by} on {quarantine.at:%Y-%m-%d %H:%M} UTC: {quarantine.reason or 'no reason given'}",
+            now="Commit a better one, or use --force with --reason.",
+        )
+
+
+def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: Ancestry) -> Begin:
+    """Decide what becomes of a release that is running already.
+
+    Raises:
+        ReleaseInFlight: it goes on, and this one does not begin.
+        OlderCommit: it goes on, being of a newer commit.
+    """
+    if other is None:
+        return Begin.FRESH
+    if not other.host_is_alive:
+        return Begin.TAKE_OVER  # all that it did is in Temporal; its host was killed
+    if other.sha != commit.sha and is_ancestor(other.sha, commit.sha):
+        return Begin.TAKE_OVER
+    if other.sha != commit.sha and is_ancestor(commit.sha, other.sha):
+        raise errors.OlderCommit(
+            f"A release of the newer commit {other.sha[:12]} is running.",
+            now="Nothing: the newer commit goes live.",
+        )
+    raise errors.ReleaseInFlight(
+        f"A release of {algorithm} is running: build {other.build_id}.",
+        why="There is one at a time for each algorithm.",
+        now=f"Wait for it, look at `conduit status {algorithm}`, or stop it with `conduit rollback {algorithm}`.",
+    )
+
+
+def roll_back_target(seen: Deployment, wanted: str | None, is_quarantined: Callable[[str], bool]) -> Version:
+    """Choose the build to return to: the wanted one, else the last that was Current and is not quarantined.
+
+    Raises:
+        NothingToRollBackTo: there is none.
+        UnknownBuild: there is no build of the wanted ID.
+    """
+    if seen.current is None:
+        raise errors.NothingToRollBackTo(
+            f"{seen.name} has no Current build.",
+            why="Nothing was promoted yet.",
+            now="Deliver a commit first.",
+        )
+    if wanted is not None:
+        return _wanted(seen, wanted)
+    candidates = [v for v in seen.versions if v.was_current and v.build_id != seen.current]
+    for version in sorted(candidates, key=_left, reverse=True):
+        if not is_quarantined(version.build_id):
+            return version
+    raise errors.NothingToRollBackTo(
+        f"{seen.name} has no earlier build to roll back to.",
+        why="No other build was Current before, or all that were are quarantined.",
+        now="Deliver a good commit, or name a build with --to.",
+    )
+
+
+def _wanted(seen: Deployment, wanted: str) -> Version:
+    matches = [version for version in seen.versions if version.build_id.startswith(wanted)]
+    if len(matches) != 1:
+        known = ", ".join(version.build_id for version in seen.versions) or "none"
+        raise errors.UnknownBuild(
+            f"{seen.name} has {'no' if not matches else 'more than one'} build {wanted[:80]!r}.",
+            why=f"Its builds: {known}.",
+            now=f"Choose one of `conduit status {seen.name}`.",
+        )
+    if matches[0].build_id == seen.current:
+        raise errors.NothingToRollBackTo(
+            f"Build {seen.current} is Current already.", now="Nothing, or name another build with --to."
+        )
+    return matches[0]
+
+
+def _left(version: Version) -> datetime:
+    left = version.deactivated or version.last_current or version.created
+    assert left is not None
+    return left
