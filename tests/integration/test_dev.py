@@ -50,7 +50,9 @@ class Dev:
         self.children = psutil.Process(self.process.pid).children()
 
     def child(self, word: str) -> psutil.Process:
-        return next(child for child in self.children if word in child.cmdline())
+        return eventually_sync(
+            lambda: next((child for child in self.children if word in child.cmdline()), None)
+        )
 
     def end(self) -> tuple[int, str]:
         output, _ = self.process.communicate(timeout=60)

@@ -1,0 +1,68 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.commands.demo import TIMES
+
+PART = rf"[\w.-]+ {TIMES}\d+"
+ROW = re.compile(rf"speaker-stream-\d +\W ({PART}(?: → {PART})+) +\W (\w+ → \w+)")
+
+
+class Demo:
+    """`conduit demo` as a process, for a user who has configured nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("home", "temporary"):
+            (folder / name).mkdir()
+        self.temporary = folder / "temporary"
+        environment = {
+            name: text for name, text in os.environ.items() if not name.startswith(("GIT_", "XDG_"))
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "demo"],
+            env=environment | {"HOME": str(folder / "home"), "TMPDIR": str(self.temporary)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def left_behind(self) -> list[str]:
+        """Files in its temporary folder, and processes that were started in there."""
+        mark = str(self.temporary)
+        lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+        folders = [str(folder) for folder in self.temporary.glob("conduit-demo-*")]
+        return [*folders, *(line for line in lines if mark in line)]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Demo:
+    return Demo(tmp_path)
+
+
+def test_the_demo_shows_and_checks_what_it_promises(demo: Demo) -> None:
+    output, _ = demo.process.communicate(timeout=240)
+    assert demo.process.returncode == 0, output
+    rows = ROW.findall(output)
+    assert len(rows) == 3, output
+    for sequence, heard in rows:
+        first, *_, last = (part.split()[0] for part in sequence.split(" → "))
+        assert first == last
+        assert heard == "carlos → bruno"
+    assert demo.left_behind() == []
+
+
+def test_the_demo_stops_what_it_started_when_it_is_interrupted(demo: Demo) -> None:
+    assert demo.process.stdout is not None
+    for line in demo.process.stdout:
+        if line.startswith("5. "):
+            demo.process.send_signal(signal.SIGTERM)
+            break
+    output, _ = demo.process.communicate(timeout=120)
+    assert demo.process.returncode == 130, output
+    assert demo.left_behind() == []
