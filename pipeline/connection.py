@@ -53,5 +53,5 @@ async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
 
 
 def _runtime() -> Runtime:
-    """A runtime whose worker tells the server every second that it is there; a release's host is found by that."""
+    """A runtime whose worker heartbeats every second; a release's host is found by that."""
     return Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(seconds=1))

@@ -1,7 +1,7 @@
 """A typed client for Temporal's Worker Deployments and for the heartbeats of their workers.
 
-The Python SDK has the calls and no client for them. This module has nothing of the conduit's in it but its
-errors: models in and out, conflict tokens, waiting with deadlines, and the server's peculiarities in one place.
+The Python SDK has the calls and no client for them. This module has nothing of the conduit's in it but
+its errors: models in and out, conflict tokens, waiting with deadlines, and the server's peculiarities in one place.
 """
 
 import asyncio
@@ -225,7 +225,7 @@ class Deployments:
     async def write_metadata(self, name: str, build_id: str, entries: Mapping[str, bytes]) -> None:
         """Write entries (each at most 1 MB, JSON) of a version's metadata.
 
-        The server allows few writes in a short time for each deployment; those that it puts off are tried again.
+        The server allows few writes in a short time for each deployment. Those it puts off are tried again.
         """
         request = UpdateWorkerDeploymentVersionMetadataRequest(
             namespace=self._namespace,
@@ -288,8 +288,8 @@ class Deployments:
     async def live(self, read: Callable[[], Awaitable[Iterable[Worker]]]) -> tuple[Worker, ...]:
         """Those workers that live: a killed one keeps saying `running`, with a heartbeat that ages.
 
-        Where a heartbeat looks old, the worker's clock may differ from ours: it is read again for a while, and a
-        worker whose heartbeat moved is alive.
+        Where a heartbeat looks old, the worker's clock may differ from ours: it is read again for a while, and
+        a worker whose heartbeat moved is alive.
 
         Args:
             read: reads the workers in question, such as `lambda: deployments.workers("speaker-id")`.

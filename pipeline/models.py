@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from pipeline.worker.contract import Contract
 from pipeline.worker.settings import HostSettings
 
-# Temporal takes far more than this, but the name is also a folder, a container label, an image name and a part of
-# a workflow ID and of a visibility query: what all of them take without quoting is this.
+# Temporal takes far more than this, but the name is also a folder, a container label, an image name and a part
+# of a workflow ID and of a visibility query: what all of them take without quoting is this.
 ALGORITHM_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 BUILD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 COMMIT_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -55,7 +55,7 @@ class Commit(Value):
     time: datetime
     author: str = Field(max_length=200)
     subject: str = Field(max_length=200)
-    repo: str = Field(max_length=500, description="URL of `origin` without credentials, else the folder's path")
+    repo: str = Field(max_length=500, description="URL of `origin`, without credentials, or the folder")
     path: str = Field(default="", description="folder of the algorithm inside the repo, empty at its root")
 
     @property

@@ -152,7 +152,7 @@ def _refuse_taken(destination: Path) -> None:
 
 
 def _copy(answers: dict[str, str], repo: Path) -> None:
-    from copier import run_copy  # noqa: PLC0415 - half a second, and for `conduit new` alone
+    from copier import run_copy
 
     template = shipped("activity_template")
     run_copy(str(template), repo, data=answers, defaults=True, quiet=True, unsafe=False)

@@ -47,8 +47,8 @@ def onboard(
     folder, token = _folder(path), _token(environment)
 
     # They bring PyGithub, which is slow to import.
-    from pipeline.github import onboard as pull_request  # noqa: PLC0415
-    from pipeline.github.client import Client  # noqa: PLC0415
+    from pipeline.github import onboard as pull_request
+    from pipeline.github.client import Client
 
     return pull_request.onboard(Client(api_url, token), repository, toolkit=toolkit, path=folder)
 

@@ -118,7 +118,7 @@ class Pages:
 
     @cached_property
     def _rest(self) -> "RestPages":
-        from pipeline.github.rest_pages import RestPages  # noqa: PLC0415  # PyGithub is slow to import
+        from pipeline.github.rest_pages import RestPages  # PyGithub is slow to import
 
         job = self._job
         if job.pull_request and job.pull_request.from_fork:

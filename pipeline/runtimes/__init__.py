@@ -33,7 +33,7 @@ class LocalWorker(Value):
 
 
 class Runtime(Protocol):
-    """Starts, finds and stops the workers of builds. Every method may be called again: none does a thing twice."""
+    """Starts, finds and stops the workers of builds. Every method may be called again and does nothing twice."""
 
     def start(self, build: Build, replicas: int) -> None:
         """See to it that `replicas` workers of the build are alive; returns without waiting for warm-up.
@@ -45,11 +45,11 @@ class Runtime(Protocol):
         ...
 
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
-        """All workers of an algorithm that this runtime knows of, dead ones too, in the order of their start."""
+        """All workers of an algorithm that this runtime knows of, dead ones too, oldest first."""
         ...
 
     def stop(self, algorithm: str, build_id: str) -> None:
-        """Stop a build's workers gracefully, giving running activities the build's grace; wait until they ended."""
+        """Stop a build's workers gracefully, with the build's grace for running activities; wait for the end."""
         ...
 
     def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:

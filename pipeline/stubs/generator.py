@@ -16,9 +16,9 @@ def model_code(models: Models, base_module: str, width: int) -> str:
     if not models.definitions:
         return ""
     # Imported here because it takes two seconds, which `conduit --help` has not.
-    from datamodel_code_generator import generate  # noqa: PLC0415
-    from datamodel_code_generator.enums import DataModelType, InputFileType  # noqa: PLC0415
-    from datamodel_code_generator.format import DatetimeClassType, Formatter, PythonVersion  # noqa: PLC0415
+    from datamodel_code_generator import generate
+    from datamodel_code_generator.enums import DataModelType, InputFileType
+    from datamodel_code_generator.format import DatetimeClassType, Formatter, PythonVersion
 
     try:
         with warnings.catch_warnings():

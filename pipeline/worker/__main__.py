@@ -55,13 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 
 # Each command imports what it needs: `describe` does without the worker, which takes half a second to load.
 def _describe(settings: HostSettings, output: Path) -> int:
-    from pipeline.worker.describe import Described, write_description  # noqa: PLC0415
+    from pipeline.worker.describe import Described, write_description
 
     return 0 if isinstance(write_description(settings, output), Described) else 1
 
 
 def _run(settings: HostSettings) -> None:
-    from pipeline.worker.host import run  # noqa: PLC0415
+    from pipeline.worker.host import run
 
     run(settings, os.environ)
 

@@ -21,7 +21,7 @@ def buildx_plugin() -> Path | None:
 
 
 def docker_config(folder: Path) -> Path:
-    """Make a fresh configuration folder for the docker client, as `DOCKER_CONFIG` takes it, with the plugin in it."""
+    """Make a fresh configuration folder, as `DOCKER_CONFIG` takes it, with the plugin in it."""
     plugin = buildx_plugin()
     if plugin is not None:
         (folder / "cli-plugins").mkdir()
