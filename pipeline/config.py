@@ -27,7 +27,7 @@ from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, No
 from pipeline.models import AlgorithmName
 
 UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(rf"(\d+(?:\.\d+)?)({'|'.join(UNITS)})")
+DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
 
 
 def parse_duration(text: object) -> object:
@@ -37,7 +37,10 @@ def parse_duration(text: object) -> object:
     match = DURATION.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         raise ValueError('a duration is a number and a unit in quotes: "500ms", "90s", "2m", "1h" or "1d"')
-    return timedelta(seconds=float(match[1]) * UNITS[match[2]])
+    try:
+        return timedelta(seconds=float(match[1]) * UNITS[match[2]])
+    except OverflowError:
+        raise ValueError("no duration is that long") from None
 
 
 def dotted_name(name: str) -> str:
@@ -111,11 +114,12 @@ def parse(pyproject: str) -> Config:
         UnknownKey, InvalidValue, InvalidAlgorithmName: the table says something that it cannot say.
     """
     try:
-        table = tomllib.loads(pyproject).get("tool", {}).get("conduit")
+        tool = tomllib.loads(pyproject).get("tool")
     except tomllib.TOMLDecodeError as error:
         raise NotConfigured(
             "pyproject.toml cannot be read.", why=str(error), now="Mend the TOML at that line."
         ) from None
+    table = tool.get("conduit") if isinstance(tool, Mapping) else None
     if not isinstance(table, Mapping):
         raise NotConfigured(
             "pyproject.toml has no [tool.conduit] table.",

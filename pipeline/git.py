@@ -1,6 +1,7 @@
 """What the conduit asks of git: which commit, is the tree clean, which commit is newer, export one."""
 
 import io
+import os
 import subprocess
 import tarfile
 from datetime import datetime
@@ -9,6 +10,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pipeline.errors import NoSuchCommit, NotARepository, ToolMissing, UnsafeTree
 from pipeline.models import Commit, Value
+
+# Git sets these for its hooks; they would turn our commands to the repository that the hook runs for.
+OF_ANOTHER_REPOSITORY = frozenset(
+    {
+        "GIT_COMMON_DIR",
+        "GIT_DIR",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_WORK_TREE",
+    }
+)
 
 
 class Repository(Value):
@@ -25,8 +38,10 @@ class Repository(Value):
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = ["git", "-C", str(folder), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_REPOSITORY}
     try:
-        return subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, check=False)
     except FileNotFoundError:
         raise ToolMissing("git is not installed.", now="Install git and run the command again.") from None
 
@@ -37,15 +52,20 @@ def repository(folder: Path) -> Repository:
     Raises:
         NotARepository: there is none.
     """
-    answer = _git(folder, "rev-parse", "--show-toplevel", "--show-prefix") if folder.is_dir() else None
+    answer = _git(folder, "rev-parse", "--show-toplevel") if folder.is_dir() else None
     if answer is None or answer.returncode != 0:
         raise NotARepository(
             f"{folder} is not in a git repository.",
             why=answer.stderr.decode(errors="replace").strip() if answer else "There is no such folder.",
             now="Run the command in a research repo, or name one with --project FOLDER.",
         )
-    root, prefix = answer.stdout.decode().split("\n")[:2]
-    return Repository(root=Path(root), path=prefix.rstrip("/"))
+    prefix = _git(folder, "rev-parse", "--show-prefix")
+    return Repository(root=Path(_line(answer)), path=_line(prefix).rstrip("/"))
+
+
+def _line(answer: subprocess.CompletedProcess[bytes]) -> str:
+    """The one line of an answer; a folder's name may hold whatever a line's end is elsewhere."""
+    return os.fsdecode(answer.stdout).removesuffix("\n")
 
 
 def commit(repo: Repository, revision: str) -> Commit:
@@ -80,8 +100,11 @@ def _origin(repo: Repository) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Take user and password out of an http(s) URL; CI checkouts often carry a token there."""
-    parts = urlsplit(url)
+    """Take user and password out of an http(s) URL, as CI checkouts carry a token there; "" if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     if not parts.scheme.startswith("http"):
         return url
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -116,8 +139,15 @@ def export(repo: Repository, sha: str, destination: Path) -> None:
 
     Raises:
         UnsafeTree: the commit holds a link that leads out of the repository, or a device.
+        NoSuchCommit: git has the commit, and not all that is in it.
     """
     archive = _git(repo.root, "archive", "--format=tar", sha)
+    if archive.returncode != 0:
+        raise NoSuchCommit(
+            f"Commit {sha[:12]} cannot be read.",
+            why=archive.stderr.decode(errors="replace").strip(),
+            now="Fetch the whole commit: `git fetch --refetch`.",
+        )
     try:
         with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
             tar.extractall(destination, filter="data")

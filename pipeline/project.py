@@ -28,7 +28,7 @@ def at_commit(folder: Path, revision: str | None) -> Project:
         NotConfigured, UnknownKey, InvalidValue, InvalidAlgorithmName: its configuration cannot be used.
     """
     repository = git.repository(folder)
-    commit = git.commit(repository, revision or "HEAD")
+    commit = git.commit(repository, "HEAD" if revision is None else revision)
     pyproject = git.read(repository, commit.sha, "pyproject.toml")
     if revision is None:
         _refuse_dirty(repository)

@@ -61,6 +61,8 @@ class Plan(Value):
 class Ready(Value):
     """An environment that is there."""
 
+    key: str
+    """Hash of all that decided what it holds."""
     python: Path
     requirements: Path
     """Every package pinned, with hashes; what an image installs too."""
@@ -184,7 +186,7 @@ def prepare(
     with _locked(folder):
         if not ((folder / "ready").exists() and (folder / "venv/bin/python").exists()):
             _make(tool, planned, folder, base)
-    return Ready(python=folder / "venv" / "bin" / "python", requirements=folder / "requirements.txt")
+    return Ready(key=key, python=folder / "venv" / "bin" / "python", requirements=folder / "requirements.txt")
 
 
 @contextmanager

@@ -216,5 +216,6 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
 
 
 def _artifact_digest(tree: str, project: Project, pinned: str, stage: Staged) -> str:
-    parts = (tree, project.commit.path, pinned, str(stage.environment.python), host_digest())
+    # The environment counts by its key: its path is another on each machine.
+    parts = (tree, project.commit.path, pinned, stage.environment.key, host_digest())
     return "sha256:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()

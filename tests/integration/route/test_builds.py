@@ -1,0 +1,321 @@
+"""Local builds of repos that are not the template, with uv, real packages and the real worker host."""
+
+import os
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import uv
+
+from pipeline import errors, verify
+from pipeline.build import local
+from pipeline.models import Build, Environment
+from pipeline.project import Project, at_commit
+from tests.parts.repos import ACTIVITY, CONFIGURED, FILES, PROJECT, commit, make_repo, write
+
+BUILD_SYSTEM = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+DATACLASSES = """\
+from dataclasses import dataclass
+
+from temporalio import activity
+
+
+@dataclass
+class Clip:
+    samples: list[float]
+
+
+@dataclass
+class Level:
+    peak: float
+
+
+@activity.defn
+async def measure(clip: Clip) -> Level:
+    return Level(peak=max(clip.samples))
+"""
+FIVE = ACTIVITY + "".join(
+    f"\n\n@activity.defn\n{kind} measure_{n}(clip: Clip) -> Level:\n    return Level(peak={n})\n"
+    for n, kind in enumerate(("def", "async def", "def", "async def"))
+)
+LANGUAGE = """\
+import py3langid
+from pydantic import BaseModel
+from temporalio import activity
+
+
+class Text(BaseModel):
+    text: str
+
+
+class Language(BaseModel):
+    code: str
+
+
+@activity.defn
+def detect(text: Text) -> Language:
+    return Language(code=py3langid.classify(text.text)[0])
+"""
+REAL_MODEL_TEST = """\
+from activities import Text, detect
+
+
+def test_the_model_knows_french() -> None:
+    assert detect(Text(text="Le chat dort sur la chaise depuis ce matin.")).code == "fr"
+"""
+
+REPOS = {
+    "modules beside pyproject.toml": FILES,
+    "a flat package": {
+        "pyproject.toml": BUILD_SYSTEM + PROJECT + CONFIGURED,
+        "measure/__init__.py": "",
+        "measure/activities.py": ACTIVITY,
+    },
+    "a src package": {
+        "pyproject.toml": BUILD_SYSTEM + PROJECT + CONFIGURED + 'activities = ["measure.activities"]\n',
+        "src/measure/__init__.py": "",
+        "src/measure/activities.py": ACTIVITY,
+    },
+    "src without a build system": {
+        "pyproject.toml": PROJECT + CONFIGURED,
+        "src/measure/__init__.py": "",
+        "src/measure/activities.py": "from measure.model import *\n" + ACTIVITY,
+        "src/measure/model.py": "",
+    },
+    "dataclasses and async def": {**FILES, "activities.py": DATACLASSES},
+    "requirements.txt alone": {
+        "pyproject.toml": CONFIGURED,
+        "requirements.txt": "temporalio\n",
+        "activities.py": ACTIVITY,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One home for all builds of this module, so that equal environments are made once."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def research(tmp_path: Path) -> Callable[[Mapping[str, str]], Project]:
+    """Commit files to a new repo."""
+
+    def research(files: Mapping[str, str]) -> Project:
+        make_repo(tmp_path / "repo", files)
+        return at_commit(tmp_path / "repo", None)
+
+    return research
+
+
+Research = Callable[[Mapping[str, str]], Project]
+
+
+def build(project: Project, home: Path) -> Build:
+    return local.build(project, home, os.environ)
+
+
+def environment_of(record: Build) -> Environment:
+    assert isinstance(record.artifact, Environment)
+    return record.artifact
+
+
+def activities(record: Build) -> list[str]:
+    return [activity.name for activity in record.contract.activities]
+
+
+@pytest.mark.parametrize("files", REPOS.values(), ids=REPOS)
+def test_every_layout_builds(files: Mapping[str, str], research: Research, home: Path) -> None:
+    project = research(files)
+    record = build(project, home)
+    assert record.commit == project.commit
+    assert activities(record) == ["measure"]
+    [measure] = record.contract.activities
+    assert measure.input is not None
+    assert measure.input["properties"]["samples"]["type"] == "array"
+    assert environment_of(record).python.exists()
+    assert all(folder.is_dir() for folder in environment_of(record).code)
+
+
+def test_five_activities_of_both_kinds(research: Research, home: Path) -> None:
+    record = build(research({**FILES, "activities.py": FIVE}), home)
+    assert activities(record) == ["measure", "measure_0", "measure_1", "measure_2", "measure_3"]
+
+
+def test_a_second_build_of_a_commit_is_the_first(research: Research, home: Path) -> None:
+    project = research(FILES)
+    record = build(project, home)
+    folder = environment_of(record).source
+    made = folder.stat().st_ctime_ns
+    assert build(project, home) == record
+    assert folder.stat().st_ctime_ns == made
+
+
+def test_the_same_commit_has_the_same_id_in_another_home(
+    research: Research, home: Path, tmp_path: Path
+) -> None:
+    project = research(FILES)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "environments").symlink_to(home / "environments")
+    assert build(project, tmp_path / "other").build_id == build(project, home).build_id
+
+
+def test_a_commit_of_code_alone_reuses_the_environment(
+    research: Research, home: Path, tmp_path: Path
+) -> None:
+    first = build(research(FILES), home)
+    commit(tmp_path / "repo", {"activities.py": FIVE})
+    second = build(at_commit(tmp_path / "repo", None), home)
+    assert environment_of(second).python == environment_of(first).python
+    assert second.build_id != first.build_id
+
+
+def test_a_new_dependency_makes_a_new_environment(research: Research, home: Path, tmp_path: Path) -> None:
+    first = build(research(FILES), home)
+    more = FILES["pyproject.toml"].replace('["temporalio"]', '["temporalio", "iniconfig"]')
+    commit(tmp_path / "repo", {"pyproject.toml": more, "activities.py": "import iniconfig\n" + ACTIVITY})
+    second = build(at_commit(tmp_path / "repo", None), home)
+    assert environment_of(second).python != environment_of(first).python
+
+
+def test_a_lock_file_decides_the_versions(research: Research, home: Path, tmp_path: Path) -> None:
+    held = PROJECT.replace('["temporalio"]', '["temporalio", "iniconfig<2.1"]')
+    write(tmp_path / "repo", {"pyproject.toml": held + CONFIGURED})
+    subprocess.run([uv.find_uv_bin(), "lock", "--quiet"], cwd=tmp_path / "repo", check=True)
+    # The lock was made when this was the newest allowed; what the project allows later does not count.
+    names_its_version = "import importlib.metadata\nassert importlib.metadata.version('iniconfig') < '2.1'\n"
+    record = build(research({"activities.py": names_its_version + ACTIVITY}), home)
+    assert activities(record) == ["measure"]
+    source = environment_of(record).source
+    assert (source / "uv.lock").exists()
+
+
+def test_an_algorithm_in_a_folder_of_a_monorepo(home: Path, tmp_path: Path) -> None:
+    there = {f"teams/audio/measure/{name}": text for name, text in FILES.items()}
+    make_repo(tmp_path / "repo", {**there, "README.md": "many teams"})
+    project = at_commit(tmp_path / "repo/teams/audio/measure", None)
+    record = build(project, home)
+    assert record.commit.path == "teams/audio/measure"
+    assert activities(record) == ["measure"]
+    assert (environment_of(record).source / "activities.py").exists()
+
+
+def test_a_real_model_package(research: Research, home: Path) -> None:
+    declared = PROJECT.replace('["temporalio"]', '["temporalio", "py3langid"]')
+    files = {
+        "pyproject.toml": declared + CONFIGURED,
+        "activities.py": LANGUAGE,
+        "test_activities.py": REAL_MODEL_TEST,
+    }
+    project = research(files)
+    assert "1 passed" in verify.run_tests(project, home, os.environ).tests
+    assert activities(build(project, home)) == ["detect"]
+
+
+UNTYPED = ACTIVITY.replace("(clip: Clip)", "(clip)")
+TWICE = (
+    ACTIVITY
+    + '\n\n@activity.defn(name="measure")\ndef again(clip: Clip) -> Level:\n    return measure(clip)\n'
+)
+UNRESOLVABLE = PROJECT.replace('["temporalio"]', '["temporalio", "temporalio<1"]')
+FAILURES = {
+    "does not import": (
+        {"activities.py": "import no_such_module\n" + ACTIVITY},
+        errors.ImportFailed,
+        "no_such_module",
+    ),
+    "sys.exit at import": (
+        {"activities.py": "raise SystemExit(0)\n" + ACTIVITY},
+        errors.ImportFailed,
+        "SystemExit",
+    ),
+    "the interpreter ends": (
+        {"activities.py": "import os\nprint('last words', flush=True)\nos._exit(0)\n" + ACTIVITY},
+        errors.ImportFailed,
+        "last words",
+    ),
+    "no activity": ({"activities.py": "import temporalio\n"}, errors.NoActivity, "@activity.defn"),
+    "two of one name": ({"activities.py": TWICE}, errors.DuplicateActivity, "activities.again"),
+    "untyped": ({"activities.py": UNTYPED}, errors.UntypedActivity, "without a type"),
+    "unresolvable": (
+        {"pyproject.toml": UNRESOLVABLE + CONFIGURED},
+        errors.EnvironmentFailed,
+        "temporalio<1",
+    ),
+    "a backend that fails": (
+        {"pyproject.toml": BUILD_SYSTEM + PROJECT + CONFIGURED},
+        errors.EnvironmentFailed,
+        "Unable to determine which files to ship",
+    ),
+    "no dependencies": ({"pyproject.toml": CONFIGURED}, errors.NoDependencies, "requirements.txt"),
+}
+
+
+@pytest.mark.parametrize(("changed", "error", "said"), FAILURES.values(), ids=FAILURES)
+def test_what_cannot_be_built_says_why(
+    changed: Mapping[str, str],
+    error: type[errors.ConduitError],
+    said: str,
+    research: Research,
+    home: Path,
+) -> None:
+    project = research({**FILES, **changed})
+    with pytest.raises(error) as raised:
+        build(project, home)
+    told = raised.value
+    assert said in told.what + told.why + told.log
+    assert told.now
+    assert local.find(project, home) is None
+    assert not list((home / "builds" / "measure").glob(".staging-*"))
+
+
+def test_an_import_that_never_ends_is_stopped(research: Research, home: Path) -> None:
+    slow = FILES["pyproject.toml"] + 'start-timeout = "2s"\n'
+    project = research({"pyproject.toml": slow, "activities.py": "while True:\n    pass\n" + ACTIVITY})
+    with pytest.raises(errors.ImportFailed, match="did not finish"):
+        build(project, home)
+
+
+def with_tests(text: str, *, test: str = "") -> dict[str, str]:
+    """A repo's files with a test module, and a line for its configuration."""
+    return {**FILES, "pyproject.toml": FILES["pyproject.toml"] + test, "test_measure.py": text}
+
+
+def test_passing_tests_leave_nothing_in_the_build(research: Research, home: Path) -> None:
+    writes = "from pathlib import Path\n\n\ndef test_it():\n    Path('left.txt').write_text('over')\n"
+    project = research(with_tests(writes))
+    assert "1 passed" in verify.run_tests(project, home, os.environ).tests
+    assert not (environment_of(build(project, home)).source / "left.txt").exists()
+
+
+def test_failing_tests_show_their_output(research: Research, home: Path) -> None:
+    project = research(with_tests("def test_it():\n    assert 'the measured peak' == ''\n"))
+    with pytest.raises(errors.TestsFailed) as raised:
+        verify.run_tests(project, home, os.environ)
+    assert "the measured peak" in raised.value.log
+
+
+def test_the_tests_see_no_credential(research: Research, home: Path) -> None:
+    looks = "import os\n\n\ndef test_it():\n    assert 'TEMPORAL_API_KEY' not in os.environ\n"
+    project = research(with_tests(looks))
+    environment = {**os.environ, "TEMPORAL_API_KEY": "secret"}
+    assert "1 passed" in verify.run_tests(project, home, environment).tests
+
+
+def test_a_test_command_that_is_not_there(research: Research, home: Path) -> None:
+    project = research(with_tests("", test='test = ["no-such-runner"]\n'))
+    with pytest.raises(errors.TestsFailed, match="no-such-runner"):
+        verify.run_tests(project, home, os.environ)
+
+
+def test_with_tests_hang_are_stopped(research: Research, home: Path) -> None:
+    project = research(with_tests("", test='test = ["python", "-c", "while True: pass"]\n'))
+    with pytest.raises(errors.TestsFailed, match="did not end"):
+        verify.run_tests(project, home, os.environ, timeout=1)
+
+
+@pytest.mark.parametrize(("test", "said"), [("", "the repo has no tests"), ("test = []\n", "no tests")])
+def test_a_repo_without_tests_says_so(test: str, said: str, research: Research, home: Path) -> None:
+    project = research({**FILES, "pyproject.toml": FILES["pyproject.toml"] + test})
+    assert said in verify.run_tests(project, home, os.environ).tests
