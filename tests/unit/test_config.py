@@ -1,0 +1,112 @@
+from datetime import timedelta
+
+import jsonschema_rs
+import pytest
+
+from pipeline import config
+from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
+
+NAMED = '[tool.conduit]\nalgorithm = "speaker-id"\n'
+
+
+def test_the_smallest_table_names_the_algorithm_only() -> None:
+    parsed = config.parse(NAMED)
+    assert parsed.algorithm == "speaker-id"
+    assert parsed.activities == ()
+    assert parsed.setup is None
+    assert parsed.runtime == "process"
+    assert parsed.test == ("python", "-m", "pytest")
+
+
+def test_every_key_is_read() -> None:
+    parsed = config.parse(
+        NAMED
+        + 'activities = ["speaker_id.activities"]\nsetup = "speaker_id.model:load"\nreplicas = 2\n'
+        + 'test = []\nstart-timeout = "90s"\ngrace = "500ms"\nmax-concurrent-activities = 4\n'
+    )
+    assert parsed.activities == ("speaker_id.activities",)
+    assert parsed.setup == "speaker_id.model:load"
+    assert parsed.replicas == 2
+    assert parsed.test == ()
+    assert parsed.start_timeout == timedelta(seconds=90)
+    assert parsed.grace == timedelta(milliseconds=500)
+    assert parsed.max_concurrent_activities == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("500ms", 0.5), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), ("0s", 0)],
+)
+def test_durations_have_a_number_and_a_unit(text: str, seconds: float) -> None:
+    assert config.parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "90", "s", "-1s", "1 s", "1s ", "1s\n", "1w", "٣s", "9" * 400 + "d", 90, None]
+)
+def test_what_is_no_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        config.parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    "pyproject",
+    [
+        "",
+        "[tool.other]",
+        "tool = 3",
+        "[tool]\nconduit = 3",
+        "[[tool.conduit]]\nalgorithm = 'a'",
+        "[tool.conduit\n",
+        "\x00",
+    ],
+)
+def test_a_file_without_the_table_is_not_configured(pyproject: str) -> None:
+    with pytest.raises(NotConfigured) as raised:
+        config.parse(pyproject)
+    assert raised.value.now
+
+
+@pytest.mark.parametrize(
+    ("line", "error", "why"),
+    [
+        ("replica = 2", UnknownKey, "Did you mean 'replicas'?"),
+        ("start_timeout = '1s'", UnknownKey, "Did you mean 'start-timeout'?"),
+        ("zzz = 1", UnknownKey, "The keys are: activities, algorithm,"),
+        ("replicas = 0", InvalidValue, "greater than or equal to 1"),
+        ("replicas = 'two'", InvalidValue, "valid integer"),
+        ("activities = ['../evil']", InvalidValue, "is not a module's name"),
+        ("activities = ['a..b']", InvalidValue, "is not a module's name"),
+        ("setup = 'model.load'", InvalidValue, "module:function"),
+        ("setup = 'model:load()'", InvalidValue, "module:function"),
+        ("grace = 30", InvalidValue, "a number and a unit"),
+        ("runtime = 'lambda'", InvalidValue, "process"),
+        ("test = ['']", InvalidValue, "at least 1 character"),
+        ("test = 'pytest'", InvalidValue, "tuple"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_explained(line: str, error: type[ConduitError], why: str) -> None:
+    with pytest.raises(error) as raised:
+        config.parse(NAMED + line)
+    assert why in raised.value.why
+    assert line.split(" ", maxsplit=1)[0] in raised.value.what
+    assert raised.value.now
+
+
+def test_a_table_without_the_name_says_so() -> None:
+    with pytest.raises(InvalidValue, match="algorithm"):
+        config.parse("[tool.conduit]\nreplicas = 2")
+
+
+@pytest.mark.parametrize("name", ["", "Speaker", "a_b", "-a", "a-", "a/b", "a b", "a\\n", "ä", "a" * 64])
+def test_a_name_that_some_system_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(InvalidAlgorithmName):
+        config.parse(f'[tool.conduit]\nalgorithm = "{name}"')
+
+
+def test_the_schema_takes_what_is_parsed_and_refuses_what_is_not() -> None:
+    schema = jsonschema_rs.validator_for(config.json_schema())
+    assert schema.is_valid({"algorithm": "speaker-id", "start-timeout": "90s"})
+    assert not schema.is_valid({"algorithm": "speaker-id", "start_timeout": "90s"})
+    assert not schema.is_valid({"algorithm": "Speaker"})
+    assert not schema.is_valid({"algorithm": "speaker-id", "grace": "30"})
