@@ -44,22 +44,21 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
     known = dict(
         zip(builds, await asyncio.gather(*(about(deployments, algorithm, b) for b in builds)), strict=True)
     )
-    target = roll_back_target(seen, to, lambda b: known[b].quarantine is not None)
-    entry = known.get(target.build_id) or await about(deployments, algorithm, target.build_id)
+    target, bad = roll_back_target(seen, to, lambda b: known[b].quarantine is not None)
+    entry = known.get(target) or await about(deployments, algorithm, target)
     runtime = session.runtime("process")
-    assert seen.current is not None
-    record = _record(runtime, algorithm, target.build_id, entry.registered and entry.registered.build)
+    record = _record(runtime, algorithm, target, entry.registered.build if entry.registered else None)
     request = RollBackRequest(
         target=record,
-        bad=seen.current,
-        replicas=_replicas(runtime, algorithm, seen.current),
+        bad=bad,
+        replicas=_replicas(runtime, algorithm, bad),
         start_timeout=START_TIMEOUT,
         by=session.by,
         reason=reason,
         run_url=session.run_url,
     )
     await roll_back(client, request, runtime, session.report.on_step)
-    return RolledBack(algorithm=algorithm, build_id=target.build_id, quarantined=seen.current)
+    return RolledBack(algorithm=algorithm, build_id=target, quarantined=bad)
 
 
 def _checked(algorithm: str) -> str:

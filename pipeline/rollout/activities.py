@@ -18,6 +18,7 @@ from pipeline.rollout.messages import (
     Route,
     Routing,
     Started,
+    Undo,
 )
 from pipeline.runtimes import LocalWorker, Runtime
 
@@ -140,20 +141,19 @@ class Activities:
                 return
 
     @activity.defn(name="conduit.undo")
-    async def undo(self, request: Route) -> None:
-        """Put the routing back to what the release began with, and stop the candidate if it never was Current before.
+    async def undo(self, request: Undo) -> None:
+        """Put the routing back to what it was, and stop the candidate's workers unless it was Current before.
 
         Nothing is changed where somebody else has routed calls on since.
         """
-        assert request.build_id is not None
-        seen = await self._deployments.describe(request.algorithm)
-        if seen is not None and seen.current == request.build_id != request.expected:
-            back = Route(algorithm=request.algorithm, build_id=request.expected, expected=request.build_id)
-            await self.route(back)
-            await self._deployments.wait_propagated(request.algorithm)
-            seen = await self._deployments.describe(request.algorithm)
-        if request.build_id not in (request.expected, seen and seen.current):
-            await asyncio.to_thread(self._runtime.stop, request.algorithm, request.build_id)
+        algorithm, candidate = request.candidate.algorithm, request.candidate.build_id
+        if candidate == request.was:
+            return
+        seen = await self._deployments.describe(algorithm)
+        if seen is not None and seen.current == candidate:
+            await self.route(Route(algorithm=algorithm, build_id=request.was, expected=candidate))
+            await self._deployments.wait_propagated(algorithm)
+        await asyncio.to_thread(self._runtime.stop, algorithm, candidate)
 
     @activity.defn(name="conduit.quarantine")
     async def quarantine(self, request: Quarantined) -> None:

@@ -78,6 +78,13 @@ class Route(Value):
     expected: BuildId | None
 
 
+class Undo(Value):
+    """Put the routing back to what a release began with, if its candidate is Current; `was` may be none."""
+
+    candidate: Reference
+    was: BuildId | None
+
+
 class Registered(Value):
     """A version's own metadata as the conduit writes it."""
 

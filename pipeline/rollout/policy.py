@@ -1,7 +1,7 @@
 """What a release may do in the state it finds. Pure: values in, a decision or an error out."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from pipeline import errors
@@ -83,8 +83,13 @@ def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: A
     )
 
 
-def roll_back_target(seen: Deployment, wanted: str | None, is_quarantined: Callable[[str], bool]) -> Version:
+def roll_back_target(
+    seen: Deployment, wanted: str | None, is_quarantined: Callable[[str], bool]
+) -> tuple[str, str]:
     """Choose the build to return to: the wanted one, else the last that was Current and is not quarantined.
+
+    Returns:
+        its ID, and that of the build which is Current now.
 
     Raises:
         NothingToRollBackTo: there is none.
@@ -97,11 +102,11 @@ def roll_back_target(seen: Deployment, wanted: str | None, is_quarantined: Calla
             now="Deliver a commit first.",
         )
     if wanted is not None:
-        return _wanted(seen, wanted)
+        return _wanted(seen, wanted).build_id, seen.current
     candidates = [v for v in seen.versions if v.was_current and v.build_id != seen.current]
     for version in sorted(candidates, key=_left, reverse=True):
         if not is_quarantined(version.build_id):
-            return version
+            return version.build_id, seen.current
     raise errors.NothingToRollBackTo(
         f"{seen.name} has no earlier build to roll back to.",
         why="No other build was Current before, or all that were are quarantined.",
@@ -126,6 +131,4 @@ def _wanted(seen: Deployment, wanted: str) -> Version:
 
 
 def _left(version: Version) -> datetime:
-    left = version.deactivated or version.last_current or version.created
-    assert left is not None
-    return left
+    return version.deactivated or version.last_current or version.created or datetime.min.replace(tzinfo=UTC)

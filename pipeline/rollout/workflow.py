@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
         Routed,
         Routing,
         Started,
+        Undo,
     )
 
 T = TypeVar("T")
@@ -72,7 +73,7 @@ class Rollout:
             await start(Started(build=build, replicas=request.replicas, timeout=request.start_timeout))
             await self._promote(request, before)
         except (ActivityError, asyncio.CancelledError):
-            await step("undo", Activities.undo, self._route(reference, before))
+            await step("undo", Activities.undo, Undo(candidate=reference, was=before.current))
             raise
         return Routed(
             algorithm=build.algorithm,
