@@ -1,7 +1,7 @@
 """A typed client for Temporal's Worker Deployments and for the heartbeats of their workers.
 
 The Python SDK has the calls and no client for them. This module has nothing of the conduit's in it but
-its errors: models in and out, conflict tokens, waiting with deadlines, and the server's peculiarities in one place.
+its errors: models in and out, conflict tokens, waiting with deadlines, and the server's peculiarities.
 """
 
 import asyncio

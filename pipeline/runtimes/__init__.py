@@ -33,7 +33,7 @@ class LocalWorker(Value):
 
 
 class Runtime(Protocol):
-    """Starts, finds and stops the workers of builds. Every method may be called again and does nothing twice."""
+    """Starts, finds and stops the workers of builds. A method called again does nothing twice."""
 
     def start(self, build: Build, replicas: int) -> None:
         """See to it that `replicas` workers of the build are alive; returns without waiting for warm-up.
@@ -49,7 +49,7 @@ class Runtime(Protocol):
         ...
 
     def stop(self, algorithm: str, build_id: str) -> None:
-        """Stop a build's workers gracefully, with the build's grace for running activities; wait for the end."""
+        """Stop a build's workers, with the build's grace for running activities; wait for the end."""
         ...
 
     def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:
