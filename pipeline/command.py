@@ -8,6 +8,7 @@ from pathlib import Path
 # What a researcher's tests and build backend must not find in their environment.
 SECRET_PREFIXES = ("TEMPORAL_", "GITHUB_", "ACTIONS_", "RUNNER_", "CONDUIT_", "INPUT_", "SSH_")
 SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
+INDEX_PREFIX = "UV_INDEX"
 # Set by the environment that the conduit itself runs in; they would lead another interpreter astray.
 OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT")
 
@@ -21,6 +22,12 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
         and not any(word in name.upper() for word in SECRET_WORDS)
         and name not in OURS
     }
+
+
+def for_installing(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which uv installs: `without_secrets`, and what opens a private package index."""
+    index = {name: value for name, value in environment.items() if name.startswith(INDEX_PREFIX)}
+    return {**without_secrets(environment), **index}
 
 
 class Outcome(subprocess.CompletedProcess[str]):

@@ -24,7 +24,7 @@ import pipeline
 from pipeline import errors, git, paths
 from pipeline.build import environment as environments
 from pipeline.build.described import REMEDIES, contract_from
-from pipeline.command import run, without_secrets
+from pipeline.command import for_installing, run, without_secrets
 from pipeline.discovery import activity_modules
 from pipeline.models import Build, Environment, Value, build_id
 from pipeline.project import Project
@@ -66,13 +66,19 @@ def _host_files() -> list[Path]:
 
 
 def find(project: Project, home: Path) -> Build | None:
-    """Find a complete build of this very commit, made by this very worker host."""
+    """Find a complete build of this very commit, made by this very worker host, that could be started."""
     inputs = _inputs(project)
     folder = paths.builds(home, project.config.algorithm)
     for record in sorted(folder.glob(f"{project.commit.short}-*/{RECORD}")):
-        if _read(record.with_name("inputs.json"), Inputs) == inputs:
-            return _read(record, Build)
+        build = _read(record, Build)
+        if build and _read(record.with_name("inputs.json"), Inputs) == inputs and _is_whole(build):
+            return build
     return None
+
+
+def _is_whole(build: Build) -> bool:
+    # The environment is shared, lies elsewhere and may have been cleared away.
+    return isinstance(build.artifact, Environment) and build.artifact.python.exists()
 
 
 def _read(file: Path, model: type[Model]) -> Model | None:
@@ -108,7 +114,7 @@ def staged(
     folder = paths.builds(home, project.config.algorithm)
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder, ignore_cleanup_errors=True) as name:
-        yield _stage(project, Path(name), home, without_secrets(environment), tests=tests)
+        yield _stage(project, Path(name), home, for_installing(environment), tests=tests)
 
 
 def _stage(
@@ -142,6 +148,7 @@ def read_contract(project: Project, stage: Staged, environment: Mapping[str, str
     Raises:
         ImportFailed, NoActivity, DuplicateActivity, UntypedActivity: it cannot be read.
     """
+    _refuse_hidden_host(stage)
     settings, output = stage.folder / "settings.json", stage.folder / "contract.json"
     settings.write_text(_settings(project, stage).model_dump_json(indent=2))
     pythonpath = search_path(stage.code, stage.folder / "host")
@@ -162,6 +169,16 @@ def read_contract(project: Project, stage: Staged, environment: Mapping[str, str
             now="Move long work out of the modules into the `setup` hook, or raise `start-timeout`.",
         ) from None
     return contract_from(output, outcome.tail())
+
+
+def _refuse_hidden_host(stage: Staged) -> None:
+    for folder in (*stage.code, stage.project):
+        if (folder / "pipeline" / "__init__.py").exists() or (folder / "pipeline.py").exists():
+            raise errors.ImportFailed(
+                "The repo has a module called 'pipeline' at its top.",
+                why="The worker host's own package is called so, and the repo's would hide it.",
+                now="Rename it, or move it into the algorithm's package.",
+            )
 
 
 def _settings(project: Project, stage: Staged) -> HostSettings:
@@ -209,8 +226,12 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
     )
     (stage.folder / "inputs.json").write_text(_inputs(project).model_dump_json())
     (stage.folder / RECORD).write_text(record.model_dump_json(indent=2))
-    if not (final / RECORD).exists():
+    try:
         stage.folder.rename(final)
+    except OSError:
+        if not (final / RECORD).exists():  # else it was built before, or by somebody else at the same time
+            raise
+    else:
         stage.folder.mkdir()  # the temporary folder's owner expects to remove one
     return record
 

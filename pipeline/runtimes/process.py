@@ -137,10 +137,19 @@ class ProcessRuntime:
             running = [process for file in folder.glob("*.json") if (process := self._process(_record(file)))]
             for process in running:
                 _signal(process.terminate)
-            _, left = psutil.wait_procs(running, timeout=self._grace(algorithm, build_id) + AFTER_GRACE)
+            left = self._wait(running, self._grace(algorithm, build_id) + AFTER_GRACE)
             for process in left:
                 _signal(process.kill)
-            psutil.wait_procs(left, timeout=AFTER_GRACE)
+            self._wait(left, AFTER_GRACE)
+
+    def _wait(self, processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
+        """Those that still live after `timeout` seconds."""
+        ended, left = psutil.wait_procs(processes, timeout=timeout)
+        for process in ended:
+            if child := self._children.get(process.pid):
+                # psutil took the exit code from the system; subprocess, finding none, would make it 0.
+                child.returncode = process.wait()
+        return left
 
     def _grace(self, algorithm: str, build_id: str) -> float:
         build = self.build(algorithm, build_id)

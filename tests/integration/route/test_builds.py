@@ -1,8 +1,10 @@
 """Local builds of repos that are not the template, with uv, real packages and the real worker host."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,6 +173,24 @@ def test_a_commit_of_code_alone_reuses_the_environment(
     assert second.build_id != first.build_id
 
 
+def test_a_build_whose_environment_was_cleared_away_is_built_again(
+    research: Research, tmp_path: Path
+) -> None:
+    project = research(FILES)
+    first = build(project, tmp_path / "home")
+    shutil.rmtree(tmp_path / "home" / "environments")
+    assert local.find(project, tmp_path / "home") is None
+    assert build(project, tmp_path / "home") == first
+    assert environment_of(first).python.exists()
+
+
+def test_two_builds_at_once_are_one(research: Research, home: Path) -> None:
+    project = research(FILES)
+    with ThreadPoolExecutor() as together:
+        one, other = together.map(lambda _: build(project, home), range(2))
+    assert one == other == local.find(project, home)
+
+
 def test_a_new_dependency_makes_a_new_environment(research: Research, home: Path, tmp_path: Path) -> None:
     first = build(research(FILES), home)
     more = FILES["pyproject.toml"].replace('["temporalio"]', '["temporalio", "iniconfig"]')
@@ -235,6 +255,7 @@ FAILURES = {
         errors.ImportFailed,
         "last words",
     ),
+    "hides the worker host": ({"pipeline.py": ""}, errors.ImportFailed, "'pipeline'"),
     "no activity": ({"activities.py": "import temporalio\n"}, errors.NoActivity, "@activity.defn"),
     "two of one name": ({"activities.py": TWICE}, errors.DuplicateActivity, "activities.again"),
     "untyped": ({"activities.py": UNTYPED}, errors.UntypedActivity, "without a type"),

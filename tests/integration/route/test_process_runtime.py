@@ -17,7 +17,7 @@ from pipeline.build import local
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build
 from pipeline.project import at_commit
-from pipeline.runtimes import LocalWorker, RuntimeOptions
+from pipeline.runtimes import LocalWorker, RuntimeOptions, process
 from pipeline.runtimes.process import ProcessRuntime, Record
 from pipeline.worker.phases import PhaseName, last_phase
 from tests.parts.repos import FILES, make_repo
@@ -37,13 +37,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def research(home: Path, tmp_path: Path) -> Callable[..., Build]:
-    """Build a repo of an algorithm of the test's own, with the text of its setup hook's module."""
+    """Build a repo of an algorithm of the test's own, with its setup hook's module and lines of configuration."""
 
-    def research(setup: str = "") -> Build:
+    def research(setup: str = "", configured: str = "") -> Build:
         name = f"measure-{uuid.uuid4().hex[:8]}"
         pyproject = FILES["pyproject.toml"].replace('algorithm = "measure"', f'algorithm = "{name}"')
         hook = 'setup = "model:load"\n' if setup else ""
-        make_repo(tmp_path / "repo", {**FILES, "pyproject.toml": pyproject + hook, "model.py": setup})
+        make_repo(
+            tmp_path / "repo", {**FILES, "pyproject.toml": pyproject + hook + configured, "model.py": setup}
+        )
         return local.build(at_commit(tmp_path / "repo", None), home, os.environ)
 
     return research
@@ -144,6 +146,21 @@ def test_a_worker_stops_gracefully(build: Build, new_runtime: NewRuntime) -> Non
     stopped = last_phase(runtime.log(build.algorithm, build.build_id))
     assert stopped is not None
     assert stopped.phase == "stopped"
+
+
+def test_a_worker_that_does_not_stop_is_killed(
+    research: Callable[..., Build], new_runtime: NewRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "AFTER_GRACE", 1.0)
+    build = research(configured='grace = "0s"\n')
+    runtime = new_runtime()
+    runtime.start(build, 1)
+    [pid] = _pids(runtime.workers(build.algorithm))
+    os.kill(pid, signal.SIGSTOP)
+    runtime.stop(build.algorithm, build.build_id)
+    [worker] = runtime.workers(build.algorithm)
+    assert not worker.alive
+    assert worker.ended_because == "killed by signal 9"
 
 
 def test_a_stranger_with_a_workers_old_pid_is_left_alone(
