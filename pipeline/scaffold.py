@@ -17,6 +17,7 @@ from pipeline.errors import (
     InvalidValue,
     NotConfigured,
 )
+from pipeline.git import OF_ANOTHER_REPOSITORY
 from pipeline.models import AlgorithmName, Sha, Value, algorithm_name
 from pipeline.shipped import shipped
 
@@ -30,16 +31,6 @@ TAKEN = {
     *("annotated_types", "pydantic_core", "typing_extensions", "typing_inspection"),
     *("google", "nexus_rpc", "nexusrpc", "protobuf", "types_protobuf"),
     *("iniconfig", "packaging", "pluggy", "pygments"),
-}
-
-# Git sets these for its hooks; they would turn our commands to the repository that the hook runs for.
-OF_ANOTHER_REPOSITORY = {
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_WORK_TREE",
 }
 
 
