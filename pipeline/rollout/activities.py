@@ -7,7 +7,7 @@ from datetime import timedelta
 from temporalio import activity
 
 from pipeline.deployments import Deployment, Deployments, Worker, polls
-from pipeline.errors import NoLiveWorker, RoutingChanged, WorkerDied
+from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged
 from pipeline.rollout import diagnosis
 from pipeline.rollout.messages import (
     BUILD_ENTRY,
@@ -20,11 +20,13 @@ from pipeline.rollout.messages import (
     Started,
     Undo,
 )
-from pipeline.runtimes import LocalWorker, Runtime
+from pipeline.runtimes import Runtime
 
 CONFIRM = timedelta(seconds=2)
 """How long a build's workers are watched after it became Current."""
 ROUTING_ATTEMPTS = 5
+SOON = timedelta(seconds=15)
+"""By when routing has propagated in all but the rare cases in which the server leaves it in progress."""
 
 
 class Activities:
@@ -123,8 +125,18 @@ class Activities:
 
     @activity.defn(name="conduit.propagate")
     async def propagate(self, build: Reference) -> None:
-        """Wait until all task queues know the routing."""
-        await self._deployments.wait_propagated(build.algorithm)
+        """Wait until all task queues know the routing; where that is stuck, set the same Current once more.
+
+        Raises:
+            PropagationStuck: it did not help.
+        """
+        try:
+            await self._deployments.wait_propagated(build.algorithm, SOON)
+        except PropagationStuck:
+            seen = await self._deployments.describe(build.algorithm)
+            if seen is not None and seen.current == build.build_id:
+                await self._deployments.set_current(seen, build.build_id)
+            await self._deployments.wait_propagated(build.algorithm)
 
     @activity.defn(name="conduit.confirm")
     async def confirm(self, build: Reference) -> None:
@@ -152,7 +164,6 @@ class Activities:
         seen = await self._deployments.describe(algorithm)
         if seen is not None and seen.current == candidate:
             await self.route(Route(algorithm=algorithm, build_id=request.was, expected=candidate))
-            await self._deployments.wait_propagated(algorithm)
         await asyncio.to_thread(self._runtime.stop, algorithm, candidate)
 
     @activity.defn(name="conduit.quarantine")
@@ -172,11 +183,7 @@ class Activities:
         workers = await asyncio.to_thread(self._runtime.workers, algorithm)
         dead = [worker for worker in workers if worker.build_id == build_id and not worker.alive]
         if dead:
-            raise self._death(dead[0], await self._log(algorithm, build_id))
-
-    @staticmethod
-    def _death(worker: LocalWorker, log: str) -> Exception:
-        return diagnosis.death(worker, log) or WorkerDied("A worker died.", log=log)
+            raise diagnosis.death(dead[0], await self._log(algorithm, build_id))
 
     async def _log(self, algorithm: str, build_id: str) -> str:
         return await asyncio.to_thread(self._runtime.log, algorithm, build_id)

@@ -25,9 +25,15 @@ NO_TESTS = "test = []\n"
 DIES_LATER = ACTIVITY + "\nimport os, threading\nthreading.Timer({seconds}, os._exit, [9]).start()\n"
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One machine for all tests of this file: they share environments, and no algorithm."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def conduit(tmp_path: Path, temporal_server: DevServer) -> Iterator[Conduit]:
-    conduit = Conduit(home=tmp_path / "home", environment=temporal_server.environment)
+def conduit(home: Path, temporal_server: DevServer) -> Iterator[Conduit]:
+    conduit = Conduit(home=home, environment=temporal_server.environment)
     yield conduit
     conduit.clean_up()
 
@@ -162,7 +168,7 @@ def test_a_roll_back_to_a_build_that_cannot_be_started_is_refused(
     repo.commit({"README.md": "better"})
     second = live(conduit, repo)
     conduit.runtime().stop(repo.algorithm, first)
-    (conduit.home / "builds" / repo.algorithm / first / "source").rename(conduit.home / "gone")
+    (conduit.home / "builds" / repo.algorithm / first / "source").rename(conduit.home / f"gone-{first}")
     refused = conduit("rollback", repo.algorithm, "--json")
     assert refused.code == errors.NoLiveWorker.exit_code, refused.err
     assert status(conduit, repo)["current"]["build_id"] == second
@@ -196,7 +202,10 @@ BAD_COMMITS: Mapping[str, tuple[Mapping[str, str], type[ConduitError], str]] = {
     ),
     "no activity": ({"activities.py": "x = 1\n"}, errors.NoActivity, "@activity.defn"),
     "two activities of one name": (
-        {"activities.py": ACTIVITY + "@activity.defn(name='measure')\ndef other(x: int) -> int:\n    return x\n"},
+        {
+            "activities.py": ACTIVITY
+            + "@activity.defn(name='measure')\ndef other(x: int) -> int:\n    return x\n"
+        },
         errors.DuplicateActivity,
         "measure",
     ),
@@ -233,10 +242,16 @@ def test_a_bad_commit_is_refused_and_production_untouched(
     before = status(conduit, repo)
     files, kind, words = BAD_COMMITS[case]
     named = {
-        name: text.replace(TABLE, f"{TABLE}algorithm = '{repo.algorithm}'\n") if "'../x'" not in text else text
+        name: text.replace(TABLE, f"{TABLE}algorithm = '{repo.algorithm}'\n")
+        if "'../x'" not in text
+        else text
         for name, text in files.items()
     }
-    if "pyproject.toml" in named and kind is not errors.TestsFailed and "'../x'" not in named["pyproject.toml"]:
+    if (
+        "pyproject.toml" in named
+        and kind is not errors.TestsFailed
+        and "'../x'" not in named["pyproject.toml"]
+    ):
         named["pyproject.toml"] += NO_TESTS
     repo.commit(named)
     refused = deliver(conduit, repo)
