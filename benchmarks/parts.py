@@ -262,7 +262,7 @@ async def all_answered_by(handles: Sequence[Handle], build_id: str) -> list[Call
     """Wait until the build has given the latest answer of each workflow; return what each saw.
 
     Raises:
-        AssertionError: it did not for one of them in `DEADLINE` seconds.
+        TimeoutError: it did not for one of them in `DEADLINE` seconds.
     """
     return [await _answered_by(handle, build_id) for handle in handles]
 
