@@ -68,8 +68,12 @@ def git_identity(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repo that tests read and do not change."""
-    return render("voice-2", tmp_path_factory.mktemp("rendered") / "voice-2", organisation="acme").folder
+    """A repo that tests read and do not change; made before a test's own git configuration is."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GIT_AUTHOR", "GIT_COMMITTER"):
+            patch.setenv(f"{name}_NAME", "Ada")
+            patch.setenv(f"{name}_EMAIL", "ada@example.org")
+        return render("voice-2", tmp_path_factory.mktemp("rendered") / "voice-2", organisation="acme").folder
 
 
 def git(folder: Path, *arguments: str) -> str:
