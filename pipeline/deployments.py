@@ -210,7 +210,7 @@ class Deployments:
         """
         try:
             async with asyncio.timeout(deadline.total_seconds()):
-                async for _ in polls():
+                async for _ in polls(most=0.25):
                     seen = await self.describe(name)
                     if seen is None or seen.propagated:
                         return

@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from pipeline import git, verify
 from pipeline.build import local
-from pipeline.commands.session import Session, about
+from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.deployments import Deployments
 from pipeline.models import Build, Value
 from pipeline.project import Project, at_commit
@@ -33,13 +33,15 @@ class Delivered(Value):
     build_id: str
     commit: str
     previous: str | None
+    propagated: bool = True
 
     def lines(self) -> list[str]:
         """The closing lines for people."""
         if self.decision == "unchanged":
             return [f"{self.algorithm}: build {self.build_id} is live already; nothing to do."]
         undo = f"  undo: conduit rollback {self.algorithm}" if self.previous else ""
-        return [f"{self.algorithm}: build {self.build_id} is live.", *([undo] if undo else [])]
+        told = [] if self.propagated else [NOT_PROPAGATED]
+        return [f"{self.algorithm}: build {self.build_id} is live.", *told, *([undo] if undo else [])]
 
 
 class Verified(Value):
@@ -159,4 +161,5 @@ async def _release(
         build_id=build.build_id,
         commit=build.commit.sha,
         previous=routed.previous if routed.previous != build.build_id else None,
+        propagated=routed.propagated,
     )

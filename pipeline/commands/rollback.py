@@ -2,7 +2,7 @@
 
 import asyncio
 
-from pipeline.commands.session import Session, about, deployment
+from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
 from pipeline.deployments import Deployments
 from pipeline.errors import NoLiveWorker, NothingToRollBackTo
 from pipeline.models import Build, Value, algorithm_name
@@ -21,11 +21,13 @@ class RolledBack(Value):
     algorithm: str
     build_id: str
     quarantined: str
+    propagated: bool
 
     def lines(self) -> list[str]:
         """The closing lines for people."""
         return [
             f"{self.algorithm}: build {self.build_id} is live again; {self.quarantined} is quarantined.",
+            *([] if self.propagated else [NOT_PROPAGATED]),
             f"  undo: conduit rollback {self.algorithm} --to {self.quarantined}",
         ]
 
@@ -57,8 +59,8 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         reason=reason,
         run_url=session.run_url,
     )
-    await roll_back(client, request, runtime, session.report.on_step)
-    return RolledBack(algorithm=algorithm, build_id=target, quarantined=bad)
+    routed = await roll_back(client, request, runtime, session.report.on_step)
+    return RolledBack(algorithm=algorithm, build_id=target, quarantined=bad, propagated=routed.propagated)
 
 
 def _checked(algorithm: str) -> str:

@@ -16,6 +16,8 @@ from pipeline.report import Report
 from pipeline.rollout.messages import BUILD_ENTRY, QUARANTINE_ENTRY, Quarantine, Registered
 from pipeline.runtimes import Runtime, RuntimeOptions, runtime
 
+NOT_PROPAGATED = "  warning: Temporal still says that some task queues may not know it; see `conduit status`."
+
 
 @dataclass(frozen=True)
 class Session:

@@ -25,7 +25,8 @@ from pipeline.runtimes import Runtime
 CONFIRM = timedelta(seconds=2)
 """How long a build's workers are watched after it became Current."""
 ROUTING_ATTEMPTS = 5
-SOON = timedelta(seconds=15)
+PROPAGATION_ATTEMPTS = 2
+PROPAGATION = timedelta(seconds=15)
 """By when routing has propagated in all but the rare cases in which the server leaves it in progress."""
 
 
@@ -124,19 +125,24 @@ class Activities:
                 await self._deployments.clear_ramp(again)
 
     @activity.defn(name="conduit.propagate")
-    async def propagate(self, build: Reference) -> None:
+    async def propagate(self, build: Reference) -> bool:
         """Wait until all task queues know the routing; where that is stuck, set the same Current once more.
 
-        Raises:
-            PropagationStuck: it did not help.
+        Returns:
+            whether they know it. A server may leave a change "in progress" long after it took effect, and then an
+            undoing change would be left so too: it is told to people, and the release goes on.
         """
-        try:
-            await self._deployments.wait_propagated(build.algorithm, SOON)
-        except PropagationStuck:
-            seen = await self._deployments.describe(build.algorithm)
-            if seen is not None and seen.current == build.build_id:
+        for _ in range(PROPAGATION_ATTEMPTS):
+            try:
+                await self._deployments.wait_propagated(build.algorithm, PROPAGATION)
+            except PropagationStuck:
+                seen = await self._deployments.describe(build.algorithm)
+                if seen is None or seen.current != build.build_id:
+                    return False
                 await self._deployments.set_current(seen, build.build_id)
-            await self._deployments.wait_propagated(build.algorithm)
+            else:
+                return True
+        return False
 
     @activity.defn(name="conduit.confirm")
     async def confirm(self, build: Reference) -> None:

@@ -52,6 +52,7 @@ class Routed(Value):
     algorithm: AlgorithmName
     build_id: BuildId
     previous: BuildId | None
+    propagated: bool = Field(description="whether the server said that all task queues know it")
     by: str
     reason: str
 

@@ -71,7 +71,7 @@ class Rollout:
         try:
             await step("tidy", Activities.tidy, reference)
             await start(Started(build=build, replicas=request.replicas, timeout=request.start_timeout))
-            await self._promote(request, before)
+            propagated = await self._promote(request, before)
         except (ActivityError, asyncio.CancelledError):
             await step("undo", Activities.undo, Undo(candidate=reference, was=before.current))
             raise
@@ -79,18 +79,20 @@ class Rollout:
             algorithm=build.algorithm,
             build_id=build.build_id,
             previous=before.current,
+            propagated=propagated,
             by=request.by,
             reason=request.reason,
         )
 
-    async def _promote(self, request: ReleaseRequest, before: Routing) -> None:
+    async def _promote(self, request: ReleaseRequest, before: Routing) -> bool:
         build = request.build
         reference = Reference(algorithm=build.algorithm, build_id=build.build_id)
         about = Registered(build=build, by=request.by, run_url=request.run_url, at=workflow.now())
         await step("describe", Activities.describe, about)
         await step("promote", Activities.route, self._route(reference, before))
-        await step("propagate", Activities.propagate, reference)
+        propagated = await step("propagate", Activities.propagate, reference)
         await step("confirm", Activities.confirm, reference)
+        return propagated
 
     @staticmethod
     def _route(build: Reference, before: Routing) -> Route:
@@ -109,7 +111,7 @@ class RollBack:
         await start(Started(build=request.target, replicas=request.replicas, timeout=request.start_timeout))
         route = Route(algorithm=algorithm, build_id=target.build_id, expected=request.bad)
         await step("route", Activities.route, route)
-        await step("propagate", Activities.propagate, target)
+        propagated = await step("propagate", Activities.propagate, target)
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
         bad = Reference(algorithm=algorithm, build_id=request.bad)
         await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
@@ -117,6 +119,7 @@ class RollBack:
             algorithm=algorithm,
             build_id=target.build_id,
             previous=request.bad,
+            propagated=propagated,
             by=request.by,
             reason=request.reason,
         )
