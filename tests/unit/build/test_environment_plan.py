@@ -134,10 +134,10 @@ def test_a_workspaces_lock_decides(tmp_path: Path) -> None:
     "files",
     [
         {"requirements.txt": "-e ./shared\n"},
-        {"requirements.txt": "../shared\n"},
+        {"requirements.txt": "../common\n"},
         {"requirements.txt": "shared @ file:///shared\n"},
-        {"pyproject.toml": '[tool.uv.sources]\nshared = { path = "../shared" }\n'},
-        {"pyproject.toml": "[tool.uv.sources]\nshared = { workspace = true }\n"},
+        {"pyproject.toml": '[tool.uv.sources]\ncommon = { path = "../common" }\n'},
+        {"pyproject.toml": "[tool.uv.sources]\ncommon = { workspace = true }\n"},
     ],
 )
 def test_a_local_dependency_makes_every_change_of_the_tree_count(
