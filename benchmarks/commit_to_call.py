@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import time
 
-from benchmarks.parts import Calls, Handle, Stage, all_answered_by, running_callers, spread, stage
+from benchmarks.parts import Calls, Handle, Stage, all_answered_by, leave, running_callers, spread, stage
 
 TARGET = 5.0
 
@@ -47,3 +47,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

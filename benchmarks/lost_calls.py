@@ -22,6 +22,7 @@ from benchmarks.parts import (
     Handle,
     Stage,
     all_answered_by,
+    leave,
     running_callers,
     stage,
 )
@@ -88,3 +89,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -30,6 +30,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from benchmarks.parts import leave
 from pipeline.worker.settings import HostSettings
 from tests.parts.temporal import DevServer, temporal_binary
 from tests.parts.versions import make_current
@@ -175,3 +176,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -6,10 +6,17 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.parts.leaving import pytest_sessionstart, pytest_unconfigure
 from tests.parts.no_skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.parts.temporal import DevServer, temporal_binary
 
-__all__ = ["pytest_addoption", "pytest_sessionfinish", "pytest_terminal_summary"]
+__all__ = [
+    "pytest_addoption",
+    "pytest_sessionfinish",
+    "pytest_sessionstart",
+    "pytest_terminal_summary",
+    "pytest_unconfigure",
+]
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,9 @@ that makes them is versioned; whether to version the workflows too is the engine
 """
 
 import asyncio
+import os
 import signal
+import sys
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -42,6 +44,11 @@ async def run_until_stopped() -> None:
 def main() -> None:
     """Run the worker in the foreground."""
     asyncio.run(run_until_stopped())
+    # A native thread of the SDK that calls into Python while the interpreter shuts down makes the process abort
+    # or crash (temporalio/sdk-python#300). All work is done: leave without that shutdown.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
