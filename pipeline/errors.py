@@ -349,6 +349,24 @@ class NotStubs(ConduitError):
     exit_code = 91
 
 
+class ContractBroken(ConduitError):
+    """The contract changed in a way that breaks callers, and nobody approved it."""
+
+    exit_code = 92
+
+
+class GateFailed(ConduitError):
+    """The build gave wrong answers, failed or was too slow in a gate, before any production call."""
+
+    exit_code = 93
+
+
+class InvalidExamples(ConduitError):
+    """The repo's `examples/` cannot be used: not JSON, too large, or not what the activities take."""
+
+    exit_code = 94
+
+
 def all_errors() -> Mapping[str, type[ConduitError]]:
     """Every error by its name."""
 

@@ -1,0 +1,7 @@
+"""Checks that a build must pass before any production call reaches it."""
+
+from pipeline.gates.checks import run
+from pipeline.gates.messages import GateFigures, GateFinding, GateReport, GateRequest, Verdict
+from pipeline.gates.report import failure, lines
+
+__all__ = ["GateFigures", "GateFinding", "GateReport", "GateRequest", "Verdict", "failure", "lines", "run"]
