@@ -4,43 +4,20 @@ Everything has a default but the algorithm's name. `docs/tool-conduit.schema.jso
 """
 
 import difflib
-import re
+import functools
 import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import (
-    AfterValidator,
-    AliasGenerator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    WithJsonSchema,
-)
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
 from pipeline.models import AlgorithmName
-
-UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
-DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(UNITS)})")
-
-
-def parse_duration(text: object) -> object:
-    """Turn `90s`, `2m` or `1h` into a timedelta; what it cannot read, it raises ValueError for."""
-    if isinstance(text, timedelta):
-        return text
-    match = DURATION.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError('a duration is a number and a unit in quotes: "500ms", "90s", "2m", "1h" or "1d"')
-    try:
-        return timedelta(seconds=float(match[1]) * UNITS[match[2]])
-    except OverflowError:
-        raise ValueError("no duration is that long") from None
+from pipeline.options.docker import DockerOptions
+from pipeline.options.image import ImageOptions
+from pipeline.options.table import Duration, Table
 
 
 def dotted_name(name: str) -> str:
@@ -59,25 +36,17 @@ def hook_name(name: str) -> str:
     return name
 
 
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": f"^{DURATION.pattern}$", "examples": ["90s", "2m", "1h"]}),
-]
+ROOT = "tool.conduit"
+UNKNOWN = "extra_forbidden"
 Module = Annotated[str, AfterValidator(dotted_name)]
 Hook = Annotated[str, AfterValidator(hook_name)]
 Argument = Annotated[str, StringConstraints(min_length=1)]
 
 
-class Config(BaseModel):
+class Config(Table):
     """The table `[tool.conduit]`."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        title="[tool.conduit]",
-        alias_generator=AliasGenerator(alias=lambda name: name.replace("_", "-")),
-    )
+    model_config = ConfigDict(title="[tool.conduit]")
 
     algorithm: AlgorithmName = Field(
         description="Name of the Worker Deployment and of its task queue.",
@@ -89,7 +58,7 @@ class Config(BaseModel):
     setup: Hook | None = Field(
         default=None, description="`module:function`, called once before the worker takes calls."
     )
-    runtime: Literal["process"] = Field(default="process", description="Where the workers run.")
+    runtime: Literal["process", "docker"] = Field(default="process", description="Where the workers run.")
     replicas: int = Field(default=1, ge=1, le=1000, description="Workers of each build.")
     test: tuple[Argument, ...] = Field(
         default=("python", "-m", "pytest"),
@@ -104,6 +73,8 @@ class Config(BaseModel):
     max_concurrent_activities: int = Field(
         default=100, ge=1, description="Calls that one worker runs at once."
     )
+    image: ImageOptions = Field(default=ImageOptions(), description="Of the runtime docker.")
+    docker: DockerOptions = Field(default=DockerOptions(), description="Of the runtime docker.")
 
 
 def parse(pyproject: str) -> Config:
@@ -129,39 +100,87 @@ def parse(pyproject: str) -> Config:
     try:
         return Config.model_validate(dict(table))
     except ValidationError as error:
-        raise _explain(error.errors()[0]) from None
+        # A key that is misspelt is missing too; its spelling is the better explanation.
+        raise _explain(min(error.errors(), key=lambda detail: detail["type"] != UNKNOWN)) from None
 
 
 def _explain(detail: ErrorDetails) -> ConduitError:
-    key = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] == "extra_forbidden":
+    place = _place(detail["loc"])
+    if detail["type"] == UNKNOWN:
         return UnknownKey(
-            f"[tool.conduit] has no key {key!r}.", why=_nearest(key), now="Correct or remove it."
+            f"{place.name} has no key {place.key!r}.", why=_nearest(place), now="Correct or remove it."
         )
     if detail["type"] == "missing":
         return InvalidValue(
-            f"[tool.conduit] lacks the key {key!r}.", now=f'Add it to pyproject.toml: {key} = "…"'
+            f"{place.name} lacks the key {place.key!r}.", now=f'Add it to pyproject.toml: {place.key} = "…"'
         )
     why = detail["msg"].removeprefix("Value error, ") + "."
-    if key == "algorithm":
+    if detail["loc"] == ("algorithm",):
         return InvalidAlgorithmName(
             "The algorithm's name cannot be used.", why=why, now="Change `algorithm` in [tool.conduit]."
         )
     return InvalidValue(
-        f"[tool.conduit] has a value for {key!r} that cannot be used.",
+        f"{place.name} has a value for {place.key!r} that cannot be used.",
         why=why,
         now="Correct it in pyproject.toml.",
     )
 
 
-def _nearest(key: str) -> str:
-    near = difflib.get_close_matches(key, list(_keys()), n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"The keys are: {', '.join(sorted(_keys()))}."
+class _Place(NamedTuple):
+    """A key in one of the tables."""
+
+    table: type[Table]
+    path: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        return f"[{self.path}]"
+
+    def below(self, part: int | str) -> "_Place":
+        """One step of an error's location further; the types that pydantic tried are passed over."""
+        inner = _tables(self.table).get(self.key.partition("[")[0])
+        if isinstance(part, int):
+            return self._replace(key=f"{self.key}[{part}]")
+        if inner is not None:
+            return _Place(inner, f"{self.path}.{self.key}", part)
+        return self if self.key else self._replace(key=part)
 
 
-def _keys() -> Iterator[str]:
-    for name, field in Config.model_fields.items():
-        yield field.alias or name
+def _place(location: tuple[int | str, ...]) -> _Place:
+    return functools.reduce(_Place.below, location, _Place(Config, ROOT, ""))
+
+
+def _nearest(place: _Place) -> str:
+    near = difflib.get_close_matches(place.key, _keys(place.table), n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    elsewhere = [path for path, table in _every_table(ROOT, Config) if place.key in _keys(table)]
+    if elsewhere:
+        return f"It is a key of [{elsewhere[0]}]."
+    return f"The keys are: {', '.join(sorted(_keys(place.table)))}."
+
+
+def _keys(table: type[Table]) -> list[str]:
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+def _tables(table: type[Table]) -> dict[str, type[Table]]:
+    """The keys whose values are tables, or lists of them."""
+    found = {field.alias or name: _table_in(field.annotation) for name, field in table.model_fields.items()}
+    return {key: inner for key, inner in found.items() if inner is not None}
+
+
+def _table_in(annotation: Any) -> type[Table] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Table):
+        return annotation
+    return next(filter(None, map(_table_in, get_args(annotation))), None)
+
+
+def _every_table(path: str, table: type[Table]) -> Iterator[tuple[str, type[Table]]]:
+    yield path, table
+    for key, inner in _tables(table).items():
+        yield from _every_table(f"{path}.{key}", inner)
 
 
 def json_schema() -> dict[str, Any]:

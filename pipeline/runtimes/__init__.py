@@ -63,6 +63,7 @@ class Runtime(Protocol):
 
 RUNTIMES = {
     "process": "pipeline.runtimes.process:ProcessRuntime",
+    "docker": "pipeline.runtimes.docker:DockerRuntime",
 }
 
 

@@ -22,8 +22,8 @@ from pipeline.build.engine import engine
 from pipeline.command import tail
 from pipeline.errors import NoLiveWorker, RuntimeUnavailable
 from pipeline.models import Build, Image
+from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
-from pipeline.runtimes.docker_options import DockerOptions
 from pipeline.runtimes.docker_plan import (
     AFTER_GRACE,
     ALGORITHM,

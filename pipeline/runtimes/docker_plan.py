@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from pipeline.errors import InvalidValue
 from pipeline.models import Build, Value
+from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker
-from pipeline.runtimes.docker_options import DockerOptions
 from pipeline.runtimes.portable import portable
 
 ALGORITHM = "conduit.algorithm"

@@ -4,7 +4,9 @@ import jsonschema_rs
 import pytest
 
 from pipeline import config
+from pipeline.config import Config
 from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
+from pipeline.options.table import Table, format_duration, parse_duration
 
 NAMED = '[tool.conduit]\nalgorithm = "speaker-id"\n'
 
@@ -38,7 +40,7 @@ def test_every_key_is_read() -> None:
     [("500ms", 0.5), ("90s", 90), ("1.5m", 90), ("2h", 7200), ("1d", 86400), ("0s", 0)],
 )
 def test_durations_have_a_number_and_a_unit(text: str, seconds: float) -> None:
-    assert config.parse_duration(text) == timedelta(seconds=seconds)
+    assert parse_duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +48,7 @@ def test_durations_have_a_number_and_a_unit(text: str, seconds: float) -> None:
 )
 def test_what_is_no_duration_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match="duration"):
-        config.parse_duration(text)
+        parse_duration(text)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,8 @@ def test_a_file_without_the_table_is_not_configured(pyproject: str) -> None:
         ("runtime = 'lambda'", InvalidValue, "process"),
         ("test = ['']", InvalidValue, "at least 1 character"),
         ("test = 'pytest'", InvalidValue, "tuple"),
+        ("docker = 3", InvalidValue, "valid dictionary"),
+        ("memory = '1g'", UnknownKey, "It is a key of [tool.conduit.docker]."),
     ],
 )
 def test_a_value_that_cannot_be_used_is_explained(line: str, error: type[ConduitError], why: str) -> None:
@@ -91,6 +95,77 @@ def test_a_value_that_cannot_be_used_is_explained(line: str, error: type[Conduit
     assert why in raised.value.why
     assert line.split(" ", maxsplit=1)[0] in raised.value.what
     assert raised.value.now
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "error", "why"),
+    [
+        ("docker", "memroy = '1g'", UnknownKey, "Did you mean 'memory'?"),
+        ("docker", "env_file = 'x'", UnknownKey, "Did you mean 'env-file'?"),
+        ("docker", "replicas = 2", UnknownKey, "It is a key of [tool.conduit]."),
+        ("docker", "zzz = 1", UnknownKey, "The keys are: cpus, env-file,"),
+        ("docker", "memory = '1 GB'", InvalidValue, "pattern"),
+        ("docker", "gpus = 0", InvalidValue, "greater than or equal to 1"),
+        ("docker", "networks = ['ok', 'no/t']", InvalidValue, "pattern"),
+        ("image", "base = 'a b'", InvalidValue, "pattern"),
+        ("image", "dockerfile = '../Dockerfile'", InvalidValue, "is not a path inside the repo"),
+        ("image", "dockerfile = '/etc/passwd'", InvalidValue, "is not a path inside the repo"),
+    ],
+)
+def test_what_is_wrong_in_a_table_below_is_told_by_that_tables_name(
+    table: str, line: str, error: type[ConduitError], why: str
+) -> None:
+    with pytest.raises(error) as raised:
+        config.parse(f"{NAMED}[tool.conduit.{table}]\n{line}")
+    assert why in raised.value.why
+    assert f"[tool.conduit.{table}]" in raised.value.what
+    assert line.split(" ", maxsplit=1)[0] in raised.value.what
+
+
+class Step(Table):
+    ramp: int
+
+
+class Steps(Table):
+    steps: tuple[Step, ...] = ()
+
+
+class WithSteps(Config):
+    release: Steps = Steps()
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("{rampp = 3}", ("[tool.conduit.release.steps[1]] has no key 'rampp'.", "Did you mean 'ramp'?")),
+        ("{ramp = 'x'}", ("[tool.conduit.release.steps[1]] has a value for 'ramp'", "valid integer")),
+        ("3", ("[tool.conduit.release] has a value for 'steps[1]'", "valid dictionary")),
+        ("{}", ("[tool.conduit.release.steps[1]] lacks the key 'ramp'.", "")),
+    ],
+)
+def test_what_is_wrong_in_a_list_of_tables_is_told_by_its_place(
+    monkeypatch: pytest.MonkeyPatch, step: str, words: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(config, "Config", WithSteps)
+    with pytest.raises(ConduitError) as raised:
+        config.parse(f"{NAMED}[tool.conduit.release]\nsteps = [{{ramp = 1}}, {step}]")
+    assert words[0] in raised.value.what
+    assert words[1] in raised.value.why
+
+
+@pytest.mark.parametrize("text", ["0s", "500ms", "90s", "2m", "36h", "1d"])
+def test_a_duration_is_written_as_it_is_read(text: str) -> None:
+    duration = parse_duration(text)
+    assert isinstance(duration, timedelta)
+    assert format_duration(duration) == text
+
+
+def test_a_configuration_survives_json() -> None:
+    parsed = config.parse(
+        NAMED + "grace = '90s'\n[tool.conduit.docker]\nmax-restarts = 5\nmemory = '2g'\nnetworks = ['a']\n"
+    )
+    assert parsed.docker.max_restarts == 5
+    assert Config.model_validate_json(parsed.model_dump_json()) == parsed
 
 
 def test_a_table_without_the_name_says_so() -> None:

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 # From the bottom to the top. A part may import parts of its own layer, as long as no circle comes of it.
 LAYERS = (
     {"__init__", "worker"},
-    {"errors", "models"},
+    {"errors", "models", "options"},
     {"command", "config", "contract", "discovery", "git", "paths", "release_report", "report"},
     {
         *("build", "connection", "deployments", "devserver", "gates", "github", "project", "reference"),

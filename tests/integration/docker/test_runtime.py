@@ -12,9 +12,9 @@ from temporalio.client import Client
 from pipeline.deployments import Deployments
 from pipeline.errors import NoLiveWorker, RuntimeUnavailable
 from pipeline.models import Build, Image, build_id
+from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
 from pipeline.runtimes.docker import DockerRuntime
-from pipeline.runtimes.docker_options import DockerOptions
 from tests.integration.docker.research import ALGORITHM
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually, eventually_sync
@@ -35,13 +35,17 @@ def runtime_with(
         options = RuntimeOptions(
             home=tmp_path, connection=temporal_server.environment, environment=dict(os.environ)
         )
-        return DockerRuntime(options, DockerOptions.model_validate({"env_file": env_file, **limits}))
+        return DockerRuntime(options, docker_options(env_file=env_file, **limits))
 
     yield make
     for container in docker.from_env().containers.list(
         all=True, filters={"label": f"conduit.algorithm={ALGORITHM}"}
     ):
         container.remove(force=True)
+
+
+def docker_options(**keys: object) -> DockerOptions:
+    return DockerOptions.model_validate({key.replace("_", "-"): value for key, value in keys.items()})
 
 
 def alive(runtime: DockerRuntime) -> list[LocalWorker]:

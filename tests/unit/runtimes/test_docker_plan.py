@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import InvalidValue
 from pipeline.models import Build, Commit, Image, build_id
-from pipeline.runtimes.docker_options import DockerOptions
+from pipeline.options.docker import DockerOptions
 from pipeline.runtimes.docker_plan import plan, why_ended, worker, worker_environment
 from pipeline.runtimes.portable import portable
 from pipeline.worker.contract import Contract
@@ -153,7 +153,7 @@ def test_an_env_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ("cpus", 0),
         ("gpus", 0),
         ("networks", ["--a"]),
-        ("max_restarts", 0),
+        ("max-restarts", 0),
     ],
 )
 def test_impossible_limits_are_refused(field: str, value: object) -> None:

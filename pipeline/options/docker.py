@@ -1,17 +1,17 @@
-"""What a repo may ask for its worker containers. Apart from the runtime, so that reading it loads no SDK."""
+"""`[tool.conduit.docker]`: what a repo asks for its worker containers."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from pipeline.models import Value
+from pipeline.options.table import Table
 
 Memory = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*[kmg]$")]
 NetworkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
 
-class DockerOptions(Value):
+class DockerOptions(Table):
     """Limits and surroundings of one worker's container."""
 
     cpus: float | None = Field(
