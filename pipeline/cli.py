@@ -165,6 +165,43 @@ def history(
         _print("\n".join(tables.history(events)))
 
 
+@app.command(epilog="Example: conduit stubs speaker-id --output speaker_id_stubs.py")
+def stubs(
+    algorithm: Annotated[
+        str | None,
+        typer.Argument(help="The algorithm's name; --project has it already.", metavar="ALGORITHM"),
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", help="Take the contract of a research repo, not the live one.")
+    ] = None,
+    commit: CommitOption = None,
+    contract: Annotated[
+        Path | None, typer.Option("--contract", help="Take the contract of a file, not the live one.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="File to write the module to.")] = None,
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Only tell whether the stubs in this file still fit.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the module of typed calls for engineers, or check theirs against the contract."""
+    from pipeline.commands import stubs as command
+
+    if (project is None) == (algorithm is None):
+        raise typer.BadParameter("name either ALGORITHM or --project FOLDER")
+    if (project and contract) or (commit and not project) or (output and check):
+        raise typer.BadParameter("--commit goes with --project, and not --contract; --output or --check")
+    session = _session(as_json)
+    if project is not None:
+        source = command.of_project(session, project, commit)
+    elif contract is not None:
+        source = command.of_file(session, str(algorithm), contract)
+    else:
+        source = asyncio.run(command.of_live(session, str(algorithm)))
+    found = command.check(source, check) if check else command.write(source, output)
+    _show(found, as_json, found.lines)
+
+
 @app.command(epilog="Example: conduit dev --folder .conduit-dev")
 def dev(
     folder: Annotated[Path | None, typer.Option(help="Where the database is kept.")] = None,

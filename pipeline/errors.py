@@ -367,6 +367,18 @@ class InvalidExamples(ConduitError):
     exit_code = 94
 
 
+class NotAContract(ConduitError):
+    """The contract file is neither a contract nor Python with typed signatures."""
+
+    exit_code = 95
+
+
+class StubsOutdated(ConduitError):
+    """The contract changed so that calls through the stubs would fail."""
+
+    exit_code = 105
+
+
 def all_errors() -> Mapping[str, type[ConduitError]]:
     """Every error by its name."""
 

@@ -1,6 +1,6 @@
 """Typed stubs: one Python module through which engineers call an algorithm's activities."""
 
-from pipeline.stubs.check import check
+from pipeline.stubs.check import check, recorded
 from pipeline.stubs.module import generate
 
-__all__ = ["check", "generate"]
+__all__ = ["check", "generate", "recorded"]

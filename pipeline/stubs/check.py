@@ -20,10 +20,10 @@ def check(module_text: str, contract: Contract) -> tuple[Change, ...]:
     Raises:
         NotStubs: the text is no module that `conduit stubs` wrote, or somebody edited what it records.
     """
-    recorded = _recorded(module_text)
-    if recorded.digest == contract.digest:
+    before = recorded(module_text)
+    if before.digest == contract.digest:
         return ()
-    return compare(recorded, contract)
+    return compare(before, contract)
 
 
 def packed(contract: Contract) -> str:
@@ -31,7 +31,12 @@ def packed(contract: Contract) -> str:
     return base64.b64encode(zlib.compress(contract.model_dump_json().encode(), level=9)).decode()
 
 
-def _recorded(module_text: str) -> Contract:
+def recorded(module_text: str) -> Contract:
+    """The contract that stubs were made from. The module is read and never run.
+
+    Raises:
+        NotStubs: see `check`.
+    """
     constants = _constants(module_text)
     if "CONTRACT" not in constants or "CONTRACT_DIGEST" not in constants:
         raise _not_stubs("It has no `CONTRACT` and `CONTRACT_DIGEST`.")

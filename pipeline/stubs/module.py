@@ -37,7 +37,9 @@ DEFAULTS: workflow.ActivityConfig = {{
 
 
 async def _call(activity: str, arguments: list[Any], result: Any, options: workflow.ActivityConfig) -> Any:
-    config: workflow.ActivityConfig = {{**DEFAULTS, **options}}
+    # The summary is what people see of the call in Temporal's UI; the worker's identity names the build.
+    summary = f"{algorithm}: {{activity}}"
+    config: workflow.ActivityConfig = {{"summary": summary, **DEFAULTS, **options}}
     return await workflow.execute_activity(activity, args=arguments, result_type=result, **config)
 """
 

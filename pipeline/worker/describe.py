@@ -40,7 +40,8 @@ class Undescribed(BaseModel):
 
 
 Description = Annotated[Described | Undescribed, Field(discriminator="kind")]
-_DESCRIPTION: TypeAdapter[Described | Undescribed] = TypeAdapter(Description)
+DESCRIPTION: TypeAdapter[Described | Undescribed] = TypeAdapter(Description)
+"""Reads and writes the file."""
 
 
 def read_description(path: Path) -> Described | Undescribed:
@@ -50,13 +51,13 @@ def read_description(path: Path) -> Described | Undescribed:
         OSError: it wrote nothing: the process died before, for example in a native module.
         ValueError: the file holds something else.
     """
-    return _DESCRIPTION.validate_json(path.read_bytes())
+    return DESCRIPTION.validate_json(path.read_bytes())
 
 
 def write_description(settings: HostSettings, path: Path) -> Described | Undescribed:
     """Import the research modules and write their contract, or why there is none, to `path`."""
     description = describe(settings)
-    path.write_bytes(_DESCRIPTION.dump_json(description))
+    path.write_bytes(DESCRIPTION.dump_json(description))
     return description
 
 

@@ -73,7 +73,7 @@ def place(call: Callable[..., Any]) -> str:
 
 def _activities_of(module: ModuleType) -> Iterable[Activity]:
     for value in vars(module).values():
-        if inspect.isroutine(value) and (found := _activity(value)):
+        if inspect.isroutine(value) and (found := activity_of(value)):
             yield found
 
 
@@ -86,7 +86,12 @@ def _distinct(activities: Iterable[Activity]) -> list[Activity]:
     return found
 
 
-def _activity(call: Callable[..., Any]) -> Activity | None:
+def activity_of(call: Callable[..., Any]) -> Activity | None:
+    """The activity that a function is; None where it is none.
+
+    Raises:
+        HostFailure: UntypedActivity, for a dynamic one.
+    """
     # The SDK has no public way to ask a function for its definition; this is the one its own worker uses.
     definition = activity._Definition.from_callable(call)
     if definition is None:

@@ -42,6 +42,26 @@ def measure(clip: Clip) -> Level:
 FILES = {"pyproject.toml": PROJECT + CONFIGURED, "activities.py": ACTIVITY}
 """The smallest repo that can be built: one module beside its `pyproject.toml`."""
 
+LANGUAGE = """\
+import py3langid
+from pydantic import BaseModel
+from temporalio import activity
+
+
+class Text(BaseModel):
+    text: str
+
+
+class Language(BaseModel):
+    code: str
+
+
+@activity.defn
+def detect(text: Text) -> Language:
+    return Language(code=py3langid.classify(text.text)[0])
+"""
+"""An activity of a real package, `py3langid`."""
+
 
 def make_repo(folder: Path, files: Mapping[str, str], *, message: str = "Research") -> str:
     """Make a repository of these files, and return its first commit's SHA."""

@@ -16,7 +16,17 @@ LAYERS = (
     {"errors", "models", "options"},
     {"command", "config", "contract", "discovery", "git", "paths", "release_report", "report"},
     {
-        *("build", "connection", "deployments", "devserver", "gates", "github", "project", "reference"),
+        *(
+            "build",
+            "connection",
+            "declared",
+            "deployments",
+            "devserver",
+            "gates",
+            "github",
+            "project",
+            "reference",
+        ),
         *("runtimes", "scaffold", "shipped", "stubs", "verify"),
     },
     {"rollout"},

@@ -14,7 +14,7 @@ from pipeline import errors, verify
 from pipeline.build import local
 from pipeline.models import Build, Environment
 from pipeline.project import Project, at_commit
-from tests.parts.repos import ACTIVITY, CONFIGURED, FILES, PROJECT, commit, make_repo, write
+from tests.parts.repos import ACTIVITY, CONFIGURED, FILES, LANGUAGE, PROJECT, commit, make_repo, write
 
 BUILD_SYSTEM = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
 DATACLASSES = """\
@@ -41,24 +41,6 @@ FIVE = ACTIVITY + "".join(
     f"\n\n@activity.defn\n{kind} measure_{n}(clip: Clip) -> Level:\n    return Level(peak={n})\n"
     for n, kind in enumerate(("def", "async def", "def", "async def"))
 )
-LANGUAGE = """\
-import py3langid
-from pydantic import BaseModel
-from temporalio import activity
-
-
-class Text(BaseModel):
-    text: str
-
-
-class Language(BaseModel):
-    code: str
-
-
-@activity.defn
-def detect(text: Text) -> Language:
-    return Language(code=py3langid.classify(text.text)[0])
-"""
 REAL_MODEL_TEST = """\
 from activities import Text, detect
 
