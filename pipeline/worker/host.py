@@ -27,6 +27,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 CLEAN_UP = 2.0
 """Seconds that a cancelled activity gets to end by itself, after the grace."""
+HAND_BACK = 8.0
+"""Seconds in which the server must have heard of the calls that are handed back; it takes a fraction of one."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ async def _shut_down(worker: Worker, polling: asyncio.Task[None], calls: Calls, 
     shutdown = asyncio.create_task(worker.shutdown())
     await asyncio.wait({polling}, timeout=grace + CLEAN_UP)
     abandoned = calls.abandon()
-    await asyncio.wait({polling}, timeout=CLEAN_UP)
+    await asyncio.wait({polling}, timeout=HAND_BACK)
     shutdown.cancel()
     if polling.done():
         polling.result()

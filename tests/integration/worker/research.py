@@ -88,6 +88,13 @@ def activity_error() -> Exception:
     return ApplicationError("the language model answered nonsense")
 
 
+def counted(step: int) -> None:
+    """Tell the test. A cancellation may be raised in a thread at any point, and must not leave half a file."""
+    new = HERE.joinpath("counted.new")
+    new.write_text(str(step))
+    new.replace(HERE / "counted")
+
+
 def resumed_from() -> int:
     details = activity.info().heartbeat_details
     return int(details[0]) if details else -1
@@ -95,12 +102,12 @@ def resumed_from() -> int:
 
 @activity.defn
 def count_in_thread(upto: Question) -> Answer:
-    """Count slowly, with a heartbeat at each step; a retry answers where it would go on."""
+    """Count slowly, and heartbeat each step after it is done; a retry answers where it would go on."""
     if resumed_from() >= 0:
         return answer(resumed_from())
     for step in range(1_000_000):
+        counted(step)
         activity.heartbeat(step)
-        HERE.joinpath("counted").write_text(str(step))
         time.sleep(0.02)
     raise AssertionError("never")
 
@@ -111,8 +118,8 @@ async def count_on_loop(upto: Question) -> Answer:
     if resumed_from() >= 0:
         return answer(resumed_from())
     for step in range(1_000_000):
+        counted(step)
         activity.heartbeat(step)
-        HERE.joinpath("counted").write_text(str(step))
         await asyncio.sleep(0.02)
     raise AssertionError("never")
 
@@ -122,7 +129,7 @@ def deaf(question: Question) -> Answer:
     """Ignore every cancellation, as a thread in native code does."""
     if activity.info().attempt > 1:
         return answer(question.number)
-    HERE.joinpath("counted").write_text("0")
+    counted(0)
     while True:
         try:
             time.sleep(60)
@@ -139,7 +146,7 @@ def pool_broken(question: Question) -> Answer:
 @activity.defn
 def brief(question: Question) -> Answer:
     """End soon after the worker was told to stop."""
-    HERE.joinpath("counted").write_text("0")
+    counted(0)
     activity.wait_for_worker_shutdown_sync()
     return answer(activity.info().attempt)
 '''

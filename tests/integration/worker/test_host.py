@@ -97,10 +97,6 @@ async def test_an_activity_that_wraps_a_validation_error_of_its_own_is_retried(
     assert (await algorithm.call("picky", {"number": 4}))["doubled"] == 8
 
 
-@pytest.mark.xfail(
-    strict=False, reason="a hand-over from a thread was seen to stall; its cause is not known yet"
-)
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("activity", ["count_in_thread", "count_on_loop"])
 async def test_after_the_grace_a_call_goes_on_elsewhere_from_its_last_heartbeat(
     algorithm: Algorithm, start_host: StartHost, tmp_path: Path, activity: str
@@ -115,8 +111,12 @@ async def test_after_the_grace_a_call_goes_on_elsewhere_from_its_last_heartbeat(
     resumed = await call.result()
     assert resumed["pid"] != old.pid
     assert resumed["doubled"] >= 2 * counted
-    assert resumed["doubled"] == 2 * await _counted(tmp_path)
     assert old.wait() == 0
+    last = await _counted(tmp_path)
+    assert resumed["doubled"] in (
+        2 * last,
+        2 * (last - 1),
+    )  # cancelled after its heartbeat, or just before it
 
 
 async def test_a_call_that_ends_within_the_grace_is_not_disturbed(
