@@ -59,6 +59,10 @@ class Config(Table):
         default=None, description="`module:function`, called once before the worker takes calls."
     )
     runtime: Literal["process", "docker"] = Field(default="process", description="Where the workers run.")
+    placeholder: bool = Field(
+        default=False,
+        description="The repo only stands in for the algorithm: its builds' IDs begin with placeholder-.",
+    )
     replicas: int = Field(default=1, ge=1, le=1000, description="Workers of each build.")
     test: tuple[Argument, ...] = Field(
         default=("python", "-m", "pytest"),

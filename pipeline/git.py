@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import tarfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -22,6 +23,7 @@ OF_ANOTHER_REPOSITORY = frozenset(
         "GIT_WORK_TREE",
     }
 )
+NONE: Mapping[str, str] = {}
 
 
 class Repository(Value):
@@ -37,9 +39,12 @@ class Repository(Value):
         return self.root / self.path
 
 
-def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def _git(
+    folder: Path, *arguments: str, variables: Mapping[str, str] = NONE
+) -> subprocess.CompletedProcess[bytes]:
     command = ["git", "-C", str(folder), *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_REPOSITORY}
+    environment.update(variables)
     try:
         return subprocess.run(command, env=environment, capture_output=True, check=False)
     except FileNotFoundError:
@@ -155,3 +160,29 @@ def export(repo: Repository, sha: str, destination: Path) -> None:
         raise UnsafeTree(
             "The commit cannot be exported.", why=str(error), now="Remove that file from the repository."
         ) from None
+
+
+def make(folder: Path, *, author: str, time: datetime, subject: str, origin: str) -> None:
+    """Make a repository of all that is in a folder, whose one commit is the same wherever and whenever it is made.
+
+    Raises:
+        ToolMissing: git is not installed.
+        NotARepository: git would not do it.
+    """
+    who = {"NAME": author, "EMAIL": "", "DATE": time.isoformat()}
+    variables = {f"GIT_{role}_{key}": text for role in ("AUTHOR", "COMMITTER") for key, text in who.items()}
+    # Nothing of the user's own settings gets in: no hook, no signature, no other line ends.
+    plain = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "core.autocrlf=false")
+    for step in (
+        ("init", "--quiet", "--template=", "--initial-branch=main"),
+        ("config", "remote.origin.url", origin),
+        ("add", "--all", "--force"),
+        ("commit", "--quiet", "--allow-empty-message", f"--message={subject}"),
+    ):
+        answer = _git(folder, *plain, *step, variables=variables)
+        if answer.returncode != 0:
+            raise NotARepository(
+                f"git could not make a repository in {folder}.",
+                why=answer.stderr.decode(errors="replace").strip(),
+                now="Try the same with git itself.",
+            )

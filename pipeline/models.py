@@ -90,9 +90,19 @@ class Image(Value):
 Artifact = Annotated[Environment | Image, Field(discriminator="kind")]
 
 
-def build_id(sha: str, digest: str) -> str:
+PLACEHOLDER = "placeholder-"
+"""What the build ID of a placeholder begins with; no commit does."""
+
+
+def build_id(sha: str, digest: str, *, placeholder: bool = False) -> str:
     """Name the build of a commit and an artifact: the same two always give the same ID."""
-    return f"{sha[:12]}-{digest.removeprefix('sha256:')[:6]}"
+    derived = f"{sha[:12]}-{digest.removeprefix('sha256:')[:6]}"
+    return PLACEHOLDER + derived if placeholder else derived
+
+
+def is_placeholder(build_id: str) -> bool:
+    """Whether a build only stands in for the algorithm. Its ID says so, as that is seen wherever a build is."""
+    return build_id.startswith(PLACEHOLDER)
 
 
 class Build(Value):
@@ -107,6 +117,7 @@ class Build(Value):
 
     @model_validator(mode="after")
     def _id_is_derived(self) -> Self:
-        if self.build_id != build_id(self.commit.sha, self.artifact.digest):
+        derived = build_id(self.commit.sha, self.artifact.digest, placeholder=is_placeholder(self.build_id))
+        if self.build_id != derived:
             raise ValueError(f"build ID {self.build_id!r} does not follow from its commit and digest")
         return self

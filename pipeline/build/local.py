@@ -69,7 +69,8 @@ def find(project: Project, home: Path) -> Build | None:
     """Find a complete build of this very commit, made by this very worker host, that could be started."""
     inputs = _inputs(project)
     folder = paths.builds(home, project.config.algorithm)
-    for record in sorted(folder.glob(f"{project.commit.short}-*/{RECORD}")):
+    any_digest = build_id(project.commit.sha, "*", placeholder=project.config.placeholder)
+    for record in sorted(folder.glob(f"{any_digest}/{RECORD}")):
         build = _read(record, Build)
         if build and _read(record.with_name("inputs.json"), Inputs) == inputs and _is_whole(build):
             return build
@@ -209,7 +210,7 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
     """Derive the ID, write the record, and give the folder its name: until then there is no build."""
     pinned = stage.environment.requirements.read_text()
     digest = _artifact_digest(git.tree(project.repository, project.commit.sha), project, pinned, stage)
-    identity = build_id(project.commit.sha, digest)
+    identity = build_id(project.commit.sha, digest, placeholder=project.config.placeholder)
     final = paths.build(home, project.config.algorithm, identity)
     record = Build(
         algorithm=project.config.algorithm,

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pipeline import errors
 from pipeline.deployments import Deployment, Version
-from pipeline.models import Commit, Value
+from pipeline.models import Commit, Value, is_placeholder
 from pipeline.rollout.messages import Quarantine
 
 
@@ -88,6 +88,8 @@ def roll_back_target(
 ) -> tuple[str, str]:
     """Choose the build to return to: the wanted one, else the last that was Current and is not quarantined.
 
+    A placeholder is returned to only where it is wanted by name: its answers are made up.
+
     Returns:
         its ID, and that of the build which is Current now.
 
@@ -103,13 +105,17 @@ def roll_back_target(
         )
     if wanted is not None:
         return _wanted(seen, wanted).build_id, seen.current
-    candidates = [v for v in seen.versions if v.was_current and v.build_id != seen.current]
+    candidates = [
+        v
+        for v in seen.versions
+        if v.was_current and v.build_id != seen.current and not is_placeholder(v.build_id)
+    ]
     for version in sorted(candidates, key=_left, reverse=True):
         if not is_quarantined(version.build_id):
             return version.build_id, seen.current
     raise errors.NothingToRollBackTo(
         f"{seen.name} has no earlier build to roll back to.",
-        why="No other build was Current before, or all that were are quarantined.",
+        why="No other build was Current before, or all that were are quarantined or placeholders.",
         now="Deliver a good commit, or name a build with --to.",
     )
 

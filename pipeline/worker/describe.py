@@ -17,6 +17,9 @@ from pipeline.worker.failures import FailureName, HostFailure
 from pipeline.worker.settings import HostSettings
 from pipeline.worker.setup import find_setup
 
+DECLARED = "declared_contract"
+"""Attribute of a placeholder's activity: the contract that it was made from, in place of type hints."""
+
 
 class Described(BaseModel):
     """The modules could be read."""
@@ -81,6 +84,9 @@ def contract_of(activities: Iterable[Activity]) -> Contract:
 
 
 def _activity_contract(one: Activity) -> ActivityContract:
+    declared = getattr(one.call, DECLARED, None)
+    if isinstance(declared, ActivityContract):
+        return declared
     if len(one.parameters) > 1:
         raise _untyped(one, f"takes {len(one.parameters)} parameters", "put them into one model")
     return ActivityContract(

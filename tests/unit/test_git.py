@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,21 @@ def test_a_link_inside_the_repository_is_exported(folder: Path, tmp_path: Path) 
 def test_a_commit_that_git_cannot_read_whole_is_not_exported(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(NoSuchCommit):
         git.export(git.repository(folder), "f" * 40, tmp_path / "out")
+
+
+def test_a_made_repository_is_the_same_wherever_and_whenever_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    made = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "file").write_text("text\n")
+        time = datetime(2000, 1, 1, tzinfo=UTC)
+        git.make(folder, author="An Engineer", time=time, subject="-- a subject", origin=f"of {name}")
+        made.append(git.commit(git.repository(folder), "HEAD"))
+    assert made[0].sha == made[1].sha
+    assert [commit.repo for commit in made] == ["of one", "of other"]
+    assert (made[0].author, made[0].subject, made[0].time.year) == ("An Engineer", "-- a subject", 2000)
+    assert git.uncommitted(git.repository(tmp_path / "one")) == ()

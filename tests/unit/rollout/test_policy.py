@@ -125,6 +125,12 @@ def test_the_roll_back_passes_over_quarantined_builds() -> None:
     assert roll_back_target(seen, None, lambda build: build == "last") == ("old", "now")
 
 
+def test_the_roll_back_goes_to_a_placeholder_only_where_it_is_named() -> None:
+    seen = deployment("now", version("old", 1), version("placeholder-a", 5), version("now", None))
+    assert roll_back_target(seen, None, nothing_is_quarantined) == ("old", "now")
+    assert roll_back_target(seen, "placeholder-a", nothing_is_quarantined) == ("placeholder-a", "now")
+
+
 def test_a_named_build_may_be_quarantined_or_never_current() -> None:
     seen = deployment("now", version("never", 1, was_current=False), version("now", None))
     assert roll_back_target(seen, "nev", lambda build: True) == ("never", "now")

@@ -279,3 +279,24 @@ def test_a_description_is_read_back(tmp_path: Path, describe_modules: Describe) 
     settings = HostSettings(task_queue="any", activities=("one",))
     assert write_description(settings, tmp_path / "contract.json") == described
     assert read_description(tmp_path / "contract.json") == described
+
+
+def test_a_placeholders_activity_brings_the_contract_that_was_declared(describe_modules: Describe) -> None:
+    [declared] = contracts(
+        describe_modules(
+            one="""
+            from pipeline.worker.contract import ActivityContract
+            from temporalio import activity
+
+            @activity.defn
+            async def answer(argument: object) -> object:
+                return 3
+
+            answer.declared_contract = ActivityContract(
+                name="answer", doc="What it does.", input={"$ref": "#/$defs/A", "$defs": {"A": {}}}, output=None
+            )
+            """
+        )
+    )
+    assert declared.input == {"$ref": "#/$defs/A", "$defs": {"A": {}}}
+    assert (declared.name, declared.doc, declared.output) == ("answer", "What it does.", None)
