@@ -202,6 +202,27 @@ def stubs(
     _show(found, as_json, found.lines)
 
 
+@app.command(epilog="Example: conduit onboard acme/speaker-id")
+def onboard(
+    repository: Annotated[str, typer.Argument(help="The research repo on GitHub.", metavar="OWNER/REPO")],
+    path: Annotated[str, typer.Option("--path", help="Folder of the algorithm inside the repo.")] = "",
+    toolkit: Annotated[
+        str,
+        typer.Option(
+            "--toolkit",
+            help="Where the conduit is. Default: algorithm-conduit of the same owner, at v1.",
+            metavar="OWNER/REPO@REF",
+        ),
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Open the pull request that puts a repo on the conduit; it needs a token in GH_TOKEN."""
+    from pipeline.commands.onboard import onboard as run
+
+    done = run(repository, os.environ, path=path, toolkit=toolkit)
+    _show(done, as_json, done.lines)
+
+
 @app.command(epilog="Example: conduit dev --folder .conduit-dev")
 def dev(
     folder: Annotated[Path | None, typer.Option(help="Where the database is kept.")] = None,

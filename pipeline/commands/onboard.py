@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from pipeline.github.onboard import Onboarded
 
 GITHUB = "https://api.github.com"
-TOOLKIT = "ORG/algorithm-conduit@v1"
+TOOLKIT = "algorithm-conduit@v1"
+"""Where the conduit is looked for: beside the research repo, at the newest release of this major version."""
 REPOSITORY: TypeAdapter[str] = TypeAdapter(RepositoryName)
 URL: TypeAdapter[str] = TypeAdapter(Url)
 FOLDER = re.compile(r"[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_.-]+)*")
 
 
 def onboard(
-    repository: str, environment: Mapping[str, str], *, path: str = "", toolkit: str = TOOLKIT
+    repository: str, environment: Mapping[str, str], *, path: str = "", toolkit: str = ""
 ) -> "Onboarded":
     """Open or update the onboarding pull request of a repo.
 
@@ -30,7 +31,8 @@ def onboard(
         environment: holds the token in `GH_TOKEN` or `GITHUB_TOKEN`, and another GitHub's address in
             `GITHUB_API_URL`.
         path: folder of the algorithm inside the repo, empty at its root.
-        toolkit: `OWNER/REPO@REF` of the conduit whose workflows the repo will call.
+        toolkit: `OWNER/REPO@REF` of the conduit whose workflows the repo will call; empty for the one that
+            the repo's owner has.
 
     Raises:
         InvalidValue: the repository, the path, the toolkit or the API's address is none.
@@ -50,6 +52,7 @@ def onboard(
     from pipeline.github import onboard as pull_request
     from pipeline.github.client import Client
 
+    toolkit = toolkit or f"{repository.partition('/')[0]}/{TOOLKIT}"
     return pull_request.onboard(Client(api_url, token), repository, toolkit=toolkit, path=folder)
 
 

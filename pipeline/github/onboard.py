@@ -24,6 +24,9 @@ MISSING = (404, 409)
 
 Outcome = Literal["opened", "updated", "unchanged", "nothing-missing"]
 
+DONE = {"opened": "opened", "updated": "updated", "unchanged": "open already, and as it should be:"}
+PAGE = "docs/github.md"
+
 
 class Onboarded(Value):
     """What was found, and the pull request that adds what was missing."""
@@ -32,6 +35,19 @@ class Onboarded(Value):
     pull_request: str
     """Its page; empty where nothing is missing."""
     plan: Plan
+
+    def lines(self) -> list[str]:
+        """The closing lines for people."""
+        if self.outcome == "nothing-missing":
+            return [f"{self.plan.algorithm}: the repo has everything; no pull request was opened."]
+        found = ", ".join(self.plan.activities)
+        added = ", ".join(self.plan.files)
+        return [
+            f"{self.plan.algorithm}: {DONE[self.outcome]} {self.pull_request}",
+            f"  found: {found}",
+            f"  adds:  {added}",
+            f"  then:  set the environment's secrets, see {PAGE}",
+        ]
 
 
 def onboard(client: Client, name: str, *, toolkit: str, path: str = "") -> Onboarded:

@@ -213,7 +213,7 @@ def _with_input(text: str, name: str, value: str) -> str:
     line = f"      {name}: {json.dumps(value)}\n"
     if "    with:\n" in text:
         return text.replace("    with:\n", f"    with:\n{line}")
-    return text.replace("    secrets: inherit\n", f"    with:\n{line}    secrets: inherit\n")
+    return text.replace("    secrets: inherit", f"    with:\n{line}    secrets: inherit")
 
 
 def _quoted(text: str) -> str:

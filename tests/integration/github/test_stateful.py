@@ -9,13 +9,14 @@ import pytest
 from github.Repository import Repository
 
 from pipeline.commands.onboard import onboard as onboard_command
-from pipeline.errors import GitHubRefused, NoActivity, OnboardingBlocked
+from pipeline.errors import GitHubRefused, NoActivity, NoGitHubToken, OnboardingBlocked
 from pipeline.github.client import Client
 from pipeline.github.onboard import TITLE, Onboarded, onboard
 from pipeline.github.page_models import Annotation, Check
 from pipeline.github.pages import Pages
 from tests.integration.github.conftest import PATIENCE, Owner
-from tests.parts.github_api import PERSON_TOKEN, Door, Trouble
+from tests.parts.conduit import Conduit
+from tests.parts.github_api import OWNER, PERSON_TOKEN, Door, Trouble
 
 ACTIVITY = (
     "from temporalio import activity\n\n\n@activity.defn\ndef identify(clip: str) -> str:\n    return clip\n"
@@ -159,6 +160,22 @@ def test_onboarding_opens_a_pull_request_that_adds_what_is_missing(
     workflow = owner.file(research, ".github/workflows/conduit.yml", "conduit/onboard")
     assert "    uses: acme/algorithm-conduit/.github/workflows/conduit.yml@v2\n" in workflow
     assert "activities in ` speaker_id.activities `" in pull.body
+
+
+def test_the_command_line_onboards(
+    stateful: Door, research: Repository, owner: Owner, tmp_path: Path
+) -> None:
+    machine = Conduit(tmp_path, {"GITHUB_API_URL": stateful.url, "GH_TOKEN": PERSON_TOKEN})
+    told = machine.good("onboard", research.full_name).out
+    (pull,) = research.get_pulls(state="open")
+    assert f"{research.name}: opened {stateful.url}/{research.full_name}/pull/{pull.number}\n" in told
+    # The owner's own copy of the conduit, unless another is named.
+    caller = owner.file(research, ".github/workflows/conduit.yml", "conduit/onboard")
+    assert f"uses: {OWNER}/algorithm-conduit/.github" in caller
+    again = machine.good("onboard", research.full_name, "--toolkit", TOOLKIT, "--json").json
+    assert (again["outcome"], again["plan"]["algorithm"]) == ("updated", research.name)
+    refused = Conduit(tmp_path, {"GH_TOKEN": "", "GITHUB_TOKEN": ""})("onboard", research.full_name, "--json")
+    assert (refused.code, refused.json["error"]) == (NoGitHubToken.exit_code, "NoGitHubToken")
 
 
 def test_onboarding_again_changes_nothing(stateful: Door, as_person: AsPerson, research: Repository) -> None:
