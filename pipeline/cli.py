@@ -7,15 +7,21 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 
 from pipeline import __version__
 from pipeline.errors import ConduitError
 
+Model = TypeVar("Model")
+
 if TYPE_CHECKING:
+    from pipeline.build.wishes import ImageWishes
+    from pipeline.commands.release import Wishes
     from pipeline.commands.session import Session
+
+Runtime = Literal["process", "docker"]
 
 INTERRUPTED = 130
 UNFORESEEN = 1
@@ -37,6 +43,70 @@ CommitOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.", metavar="TEXT")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", help="File to write the result to, as JSON.", metavar="FILE")
+]
+RuntimeOption = Annotated[
+    Runtime | None,
+    typer.Option("--runtime", envvar="CONDUIT_RUNTIME", help="In place of the configuration's."),
+]
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        envvar="CONDUIT_REGISTRY",
+        metavar="HOST/NAMESPACE",
+        help="Registry of the images; the algorithm's name is put behind it.",
+    ),
+]
+RepositoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--repository",
+        envvar="CONDUIT_REPOSITORY",
+        metavar="HOST/NAME",
+        help="Whole name of the image, without a tag, in place of --registry.",
+    ),
+]
+NoPushOption = Annotated[
+    bool,
+    typer.Option("--no-push", help="Leave the image in the Docker Engine; it can be released there only."),
+]
+PlatformOption = Annotated[
+    str | None,
+    typer.Option("--platform", envvar="CONDUIT_PLATFORM", help="Of the image, such as linux/arm64."),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", envvar="CONDUIT_BASE", metavar="IMAGE", help="Image to build upon, best by digest."
+    ),
+]
+CacheFromOption = Annotated[
+    list[str] | None,
+    typer.Option("--cache-from", envvar="CONDUIT_CACHE_FROM", help="As docker buildx takes it; repeatable."),
+]
+CacheToOption = Annotated[
+    list[str] | None,
+    typer.Option("--cache-to", envvar="CONDUIT_CACHE_TO", help="As docker buildx takes it; repeatable."),
+]
+CaOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        envvar="CONDUIT_CA",
+        exists=True,
+        dir_okay=False,
+        help="Certificates (PEM) that the image's build trusts where it downloads packages.",
+    ),
+]
+SecretOption = Annotated[
+    list[str] | None,
+    typer.Option("--secret", metavar="ID=FILE", help="A secret of the image's build; repeatable."),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Also a quarantined build or an older commit; needs --reason.")
+]
 AlgorithmArgument = Annotated[str, typer.Argument(help="The algorithm's name.", metavar="ALGORITHM")]
 
 
@@ -70,22 +140,102 @@ def new(
 
 
 @app.command(epilog="Example: conduit verify --commit HEAD~1")
-def verify(project: ProjectOption = Path(), commit: CommitOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    project: ProjectOption = Path(),
+    commit: CommitOption = None,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Run a commit's own tests in an environment of its own, and read its contract."""
-    from pipeline.commands.deliver import verify_commit
+    from pipeline.commands.verify import verify_commit
 
     found = verify_commit(_session(as_json), project, commit)
+    _write(found, output)
     activities = ", ".join(activity.name for activity in found.contract.activities)
     _show(found, as_json, lambda: [f"{found.algorithm}: {found.tests}", f"  activities: {activities}"])
 
 
-@app.command(epilog="Example: conduit build --json > build.json")
-def build(project: ProjectOption = Path(), commit: CommitOption = None, as_json: JsonOption = False) -> None:
-    """Build a commit, never the working tree, and print its build record."""
-    from pipeline.commands.deliver import build_commit
+@app.command(epilog="Example: conduit build --registry ghcr.io/acme --output build.json")
+def build(
+    project: ProjectOption = Path(),
+    commit: CommitOption = None,
+    runtime: RuntimeOption = None,
+    registry: RegistryOption = None,
+    repository: RepositoryOption = None,
+    no_push: NoPushOption = False,
+    platform: PlatformOption = None,
+    base: BaseOption = None,
+    cache_from: CacheFromOption = None,
+    cache_to: CacheToOption = None,
+    ca: CaOption = None,
+    secret: SecretOption = None,
+    output: OutputOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Build a commit, never the working tree: an image or, for the runtime process, an environment.
 
-    made = build_commit(_session(as_json), project, commit)
+    With the runtime docker the image is pushed, and the build record names it by its digest.
+    """
+    from pipeline.commands.build import build_commit
+
+    image = _image_wishes(
+        registry=registry,
+        repository=repository,
+        push=not no_push,
+        platform=platform,
+        base=base,
+        cache_from=cache_from or (),
+        cache_to=cache_to or (),
+        ca=ca,
+        secrets=_secrets(secret or []),
+    )
+    made = build_commit(_session(as_json), project, commit, image, runtime)
+    _write(made, output)
     _show(made, as_json, lambda: [f"{made.algorithm}: build {made.build_id}"])
+
+
+@app.command(epilog="Example: conduit release build.json --algorithm speaker-id --commit $GITHUB_SHA")
+def release(
+    record: Annotated[Path, typer.Argument(help="The build record that `conduit build` wrote.")],
+    algorithm: Annotated[
+        str | None, typer.Option("--algorithm", help="Refuse a record of another algorithm.")
+    ] = None,
+    commit: Annotated[
+        str | None, typer.Option("--commit", metavar="SHA", help="Refuse a record of another commit.")
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option("--project", help="A clone of the research repo, to believe instead of the record."),
+    ] = None,
+    registry: RegistryOption = None,
+    repository: RepositoryOption = None,
+    newest: Annotated[
+        str | None,
+        typer.Option(
+            "--newest",
+            envvar="CONDUIT_NEWEST",
+            metavar="SHA",
+            help="The commit that the branch has now; where it is another one, nothing is released.",
+        ),
+    ] = None,
+    force: ForceOption = False,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Release a build from its record: start, register, promote.
+
+    No research code runs in this command. The record may be a stranger's: what it says is checked.
+    """
+    from pipeline.commands.release import Expected
+    from pipeline.commands.release import release as run
+
+    image = _image_wishes(registry=registry, repository=repository)
+    expected = _checked(
+        Expected, project=project, algorithm=algorithm, sha=commit, newest=newest, image=image
+    )
+    wishes = _release_wishes(force=force, reason=reason)
+    done = asyncio.run(run(_session(as_json), record, expected, wishes))
+    _show(done, as_json, done.lines)
 
 
 @app.command(epilog="Example: conduit deliver")
@@ -95,19 +245,35 @@ def deliver(
     skip_tests: Annotated[
         bool, typer.Option("--skip-tests", help="Do not run the repo's own tests.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also a quarantined build or an older commit; needs --reason.")
-    ] = False,
+    force: ForceOption = False,
     reason: ReasonOption = "",
+    runtime: RuntimeOption = None,
+    registry: RegistryOption = None,
+    repository: RepositoryOption = None,
+    no_push: NoPushOption = False,
+    platform: PlatformOption = None,
+    base: BaseOption = None,
+    cache_from: CacheFromOption = None,
+    cache_to: CacheToOption = None,
+    ca: CaOption = None,
+    secret: SecretOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a commit the whole route: verify, build, start, register, promote."""
-    from pipeline.commands.deliver import Wishes
     from pipeline.commands.deliver import deliver as run
 
-    if force and not reason:
-        raise typer.BadParameter("--force needs --reason", param_hint="--force")
-    wishes = Wishes(skip_tests=skip_tests, force=force, reason=reason)
+    image = _image_wishes(
+        registry=registry,
+        repository=repository,
+        push=not no_push,
+        platform=platform,
+        base=base,
+        cache_from=cache_from or (),
+        cache_to=cache_to or (),
+        ca=ca,
+        secrets=_secrets(secret or []),
+    )
+    wishes = _release_wishes(force=force, reason=reason, skip_tests=skip_tests, image=image, runtime=runtime)
     done = asyncio.run(run(_session(as_json), project, commit, wishes))
     _show(done, as_json, done.lines)
 
@@ -142,7 +308,10 @@ def status(
     session = _session(as_json)
     if algorithm is None:
         names = asyncio.run(command.names(session))
-        _print(json.dumps({"algorithms": names}) if as_json else "\n".join(names) or "No algorithm yet.")
+        if as_json:
+            _print_json(json.dumps({"algorithms": names}))
+        else:
+            _print("\n".join(names) or "No algorithm yet.")
         return
     found = asyncio.run(command.status(session, algorithm))
     _show(found, as_json, lambda: tables.status(found))
@@ -160,7 +329,7 @@ def history(
 
     events = asyncio.run(run(_session(as_json), algorithm, most))
     if as_json:
-        _print(json.dumps([event.model_dump(mode="json") for event in events]))
+        _print_json(json.dumps([event.model_dump(mode="json") for event in events]))
     else:
         _print("\n".join(tables.history(events)))
 
@@ -254,12 +423,61 @@ def _session(as_json: bool) -> "Session":
     return Session(environment=dict(os.environ), report=Report(quiet=as_json))
 
 
+def _image_wishes(**given: Any) -> "ImageWishes":
+    from pipeline.build.wishes import ImageWishes
+
+    return _checked(ImageWishes, **given)
+
+
+def _release_wishes(**given: Any) -> "Wishes":
+    from pipeline.commands.release import Wishes
+
+    if given["force"] and not given["reason"]:
+        raise typer.BadParameter("--force needs --reason", param_hint="--force")
+    return Wishes(**given)
+
+
+def _checked(kind: type[Model], **given: Any) -> Model:
+    """Make a model of options; what it does not take is a wrong command line."""
+    from pydantic import ValidationError
+
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(first["msg"], param_hint=f"--{first['loc'][0]}") from None
+
+
+def _secrets(given: list[str]) -> dict[str, str]:
+    pairs = [secret.partition("=") for secret in given]
+    if not all(file for _, _, file in pairs):
+        raise typer.BadParameter("give it as ID=FILE", param_hint="--secret")
+    return {name: file for name, _, file in pairs}
+
+
+def _write(result: Any, output: Path | None) -> None:
+    from pipeline.commands.output import write
+
+    if output is not None:
+        write(result, output)
+
+
 def _show(result: Any, as_json: bool, lines: Callable[[], list[str]]) -> None:
-    _print(result.model_dump_json() if as_json else "\n".join(lines()))
+    if as_json:
+        _print_json(result.model_dump_json())
+    else:
+        _print("\n".join(lines()))
+
+
+def _print_json(text: str) -> None:
+    # The runner of a CI job reads commands out of what is printed; in JSON the bracket may be spelt otherwise.
+    print(text.replace("##[", "##\\u005b"), flush=True)
 
 
 def _print(text: str) -> None:
-    print(text, flush=True)
+    from pipeline.report import inert
+
+    print(inert(text), flush=True)
 
 
 def main() -> NoReturn:
@@ -284,17 +502,21 @@ def run(arguments: list[str], environment: Mapping[str, str]) -> int:
 
 
 def _failed(error: ConduitError, as_json: bool) -> int:
-    from pipeline.report import failure
+    from pipeline.report import failure, inert
 
-    print(failure(error), file=sys.stderr)
+    print(inert(failure(error)), file=sys.stderr)
     if as_json:
-        _print(json.dumps({"error": type(error).__name__, "exit_code": error.exit_code, **error.fields()}))
+        _print_json(
+            json.dumps({"error": type(error).__name__, "exit_code": error.exit_code, **error.fields()})
+        )
     return error.exit_code
 
 
 def _unforeseen(environment: Mapping[str, str]) -> int:
     """A fault of our own: say so, with what a report of it needs."""
-    print(traceback.format_exc(), file=sys.stderr)
+    from pipeline.report import inert
+
+    print(inert(traceback.format_exc()), file=sys.stderr)
     print(
         "error: the conduit met something that it did not foresee.\n"
         f"now:   report it with the lines above, conduit {__version__} and Python {sys.version.split()[0]}.",

@@ -151,6 +151,12 @@ class PushFailed(ConduitError):
     exit_code = 38
 
 
+class RecordRefused(ConduitError):
+    """The build record is not one, or not that of the algorithm and commit that are to be released."""
+
+    exit_code = 39
+
+
 # 4x: Temporal
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pipeline.options.docker import DockerOptions
 from pipeline.worker.contract import Contract
 from pipeline.worker.settings import HostSettings
 
@@ -20,6 +21,8 @@ ALGORITHM_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 BUILD_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 COMMIT_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# A host with an optional port, then the name: what docker itself takes, less the tag and the digest.
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 
 
 def algorithm_name(name: str) -> str:
@@ -40,6 +43,7 @@ AlgorithmName = Annotated[str, AfterValidator(algorithm_name)]
 BuildId = Annotated[str, StringConstraints(pattern=rf"^(?:{BUILD_ID.pattern})$")]
 Sha = Annotated[str, StringConstraints(pattern=rf"^(?:{COMMIT_SHA.pattern})$")]
 Digest = Annotated[str, StringConstraints(pattern=rf"^(?:{DIGEST.pattern})$")]
+Repository = Annotated[str, StringConstraints(pattern=rf"^(?:{REPOSITORY.pattern})$", max_length=400)]
 
 
 class Value(BaseModel):
@@ -79,7 +83,7 @@ class Image(Value):
 
     kind: Literal["image"] = "image"
     digest: Digest
-    repository: str = Field(max_length=400, description="host and name; empty if not pushed")
+    repository: Repository | Literal[""] = Field(description="host and name; empty if not pushed")
 
     @property
     def reference(self) -> str:
@@ -105,6 +109,14 @@ def is_placeholder(build_id: str) -> bool:
     return build_id.startswith(PLACEHOLDER)
 
 
+class Workers(Value):
+    """What the commit's configuration asks for its workers."""
+
+    replicas: int = Field(default=1, ge=1, le=1000)
+    start_timeout: float = Field(default=300.0, gt=0, description="seconds to import, set up and register")
+    docker: DockerOptions = DockerOptions()
+
+
 class Build(Value):
     """The build record: all that a release needs to know of one commit's artifact."""
 
@@ -114,6 +126,7 @@ class Build(Value):
     artifact: Artifact
     contract: Contract
     host: HostSettings
+    workers: Workers = Workers()
 
     @model_validator(mode="after")
     def _id_is_derived(self) -> Self:

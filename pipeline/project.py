@@ -5,7 +5,7 @@ from pathlib import Path
 from pipeline import config, git
 from pipeline.config import Config
 from pipeline.errors import DirtyTree, NotConfigured
-from pipeline.models import Commit, Value
+from pipeline.models import Commit, Value, Workers
 
 SHOWN = 8
 """Changed files that a message names."""
@@ -18,9 +18,24 @@ class Project(Value):
     commit: Commit
     config: Config
 
+    @property
+    def workers(self) -> Workers:
+        """What a release is told about the workers of this commit's build."""
+        config = self.config
+        return Workers(
+            replicas=config.replicas,
+            start_timeout=config.start_timeout.total_seconds(),
+            docker=config.docker,
+        )
 
-def at_commit(folder: Path, revision: str | None) -> Project:
+
+def at_commit(folder: Path, revision: str | None, runtime: str | None = None) -> Project:
     """Read the project of `folder` at a revision, or at HEAD if the working tree is clean.
+
+    Args:
+        folder: the algorithm's, in a git repository.
+        revision: what git understands.
+        runtime: in place of the one that the configuration names.
 
     Raises:
         NotARepository, NoSuchCommit: there is no such commit.
@@ -38,7 +53,10 @@ def at_commit(folder: Path, revision: str | None) -> Project:
             why="The conduit reads the algorithm's name from it.",
             now='Commit a pyproject.toml with these two lines:\n\n[tool.conduit]\nalgorithm = "my-algorithm"',
         )
-    return Project(repository=repository, commit=commit, config=config.parse(pyproject))
+    parsed = config.parse(pyproject)
+    if runtime is not None:
+        parsed = parsed.model_copy(update={"runtime": runtime})
+    return Project(repository=repository, commit=commit, config=parsed)
 
 
 def _refuse_dirty(repository: git.Repository) -> None:

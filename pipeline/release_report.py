@@ -10,7 +10,9 @@ from pipeline.errors import ConduitError
 from pipeline.models import AlgorithmName, BuildId, Commit, Value
 
 StepStatus = Literal["ok", "failed", "skipped", "running"]
-Decision = Literal["promoted", "unchanged", "verified", "held", "superseded", "rolled-back", "failed"]
+Decision = Literal[
+    "promoted", "unchanged", "verified", "built", "held", "superseded", "rolled-back", "failed"
+]
 
 
 class StepResult(Value):
@@ -39,7 +41,7 @@ class Failure(Value):
 class ReleaseReport(Value):
     """All that people are told of one release."""
 
-    algorithm: AlgorithmName
+    algorithm: AlgorithmName | None = Field(description="null where its configuration could not be read")
     decision: Decision
     build_id: BuildId | None = Field(default=None, description="the build that this release is about")
     commit: Commit | None = None

@@ -1,11 +1,24 @@
 """What people see while a command works: steps with names and times, on stderr; results go to stdout."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import ConduitError
+from pipeline.release_report import StepResult
+
+# What GitHub's runner would carry out where it stands in a job's log: `::command::` at the start of a line, and the
+# older `##[command]` anywhere. Control characters are a terminal's commands.
+COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
+DEFUSED = "\N{ZERO WIDTH SPACE}"
+
+
+def inert(text: str) -> str:
+    """Text that may be a stranger's, as it may be printed: neither a terminal nor a CI runner acts on it."""
+    return COMMAND.sub(rf"\g<0>{DEFUSED}", CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 class Report:
@@ -13,11 +26,17 @@ class Report:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._steps: list[StepResult] = []
+
+    @property
+    def steps(self) -> tuple[StepResult, ...]:
+        """The steps that ended so far."""
+        return tuple(self._steps)
 
     def say(self, line: str) -> None:
         """Print a line for people."""
         if not self._quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(inert(line), file=sys.stderr, flush=True)
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
@@ -34,6 +53,11 @@ class Report:
 
     def ended(self, name: str, status: str, seconds: float, detail: str = "") -> None:
         """Show that a step ended, `ok` or `failed`, after so many seconds."""
+        self._steps.append(
+            StepResult(
+                name=name[:100], status="ok" if status == "ok" else "failed", seconds=seconds, detail=detail
+            )
+        )
         mark = "✓" if status == "ok" else "✗"
         self.say(f"  {mark} {name:<12} {seconds:6.2f} s  {detail}".rstrip())
 

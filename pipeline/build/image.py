@@ -10,24 +10,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import StringConstraints
+from typing import Any
 
 from pipeline.build import builders, registry
 from pipeline.build.builders import METADATA, Builder, BuildOptions, Commands
 from pipeline.build.context import DOCKERFILE, Code, lay_out
 from pipeline.build.engine import engine
+from pipeline.build.wishes import SecretId
 from pipeline.command import Outcome, run, tail
 from pipeline.errors import BuildFailed, PushFailed
-from pipeline.models import AlgorithmName, Commit, Digest, Image, Value
+from pipeline.models import AlgorithmName, Commit, Digest, Image, Repository, Value
+from pipeline.options.image import Base, Platform
 from pipeline.worker.settings import HostSettings
-
-DEFAULT_BASE = "python:3.11-slim"
-# A host with an optional port, then the name: what docker itself takes, less the tag and the digest.
-REPOSITORY = r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$"
-PLATFORM = r"^[a-z0-9]+/[a-z0-9]+(/v[0-9]+)?$"
-SECRET_ID = r"^[A-Za-z0-9_.-]+$"  # noqa: S105 - the form of a name
 
 FAILED_PUSH = re.compile(r"^ > pushing |failed to push", re.MULTILINE)
 REFUSED = re.compile(r"unauthori[sz]ed|no basic auth|denied|forbidden|\b40[13]\b", re.IGNORECASE)
@@ -47,14 +41,14 @@ class ImageRequest(Value):
     host: Path
     """Holds the package `pipeline` with the worker host in it."""
     settings: HostSettings
-    repository: Annotated[str, StringConstraints(pattern=REPOSITORY, max_length=400)]
-    base: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w./:@-]*$")] = DEFAULT_BASE
-    platform: Annotated[str, StringConstraints(pattern=PLATFORM)] | None = None
+    repository: Repository
+    base: Base
+    platform: Platform | None = None
     cache_from: tuple[str, ...] = ()
     cache_to: tuple[str, ...] = ()
     ca: Path | None = None
     """Certificates, in PEM, that the build trusts where it downloads packages."""
-    secrets: Mapping[Annotated[str, StringConstraints(pattern=SECRET_ID)], Path] = {}
+    secrets: Mapping[SecretId, Path] = {}
     dockerfile: Path | None = None
     """The research repo's own."""
     push: bool = True

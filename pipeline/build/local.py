@@ -151,7 +151,7 @@ def read_contract(project: Project, stage: Staged, environment: Mapping[str, str
     """
     _refuse_hidden_host(stage)
     settings, output = stage.folder / "settings.json", stage.folder / "contract.json"
-    settings.write_text(_settings(project, stage).model_dump_json(indent=2))
+    settings.write_text(host_settings(project, stage).model_dump_json(indent=2))
     pythonpath = search_path(stage.code, stage.folder / "host")
     try:
         outcome = run(
@@ -182,7 +182,8 @@ def _refuse_hidden_host(stage: Staged) -> None:
             )
 
 
-def _settings(project: Project, stage: Staged) -> HostSettings:
+def host_settings(project: Project, stage: Staged) -> HostSettings:
+    """What the worker host of a staged commit is told."""
     config = project.config
     return HostSettings(
         task_queue=config.algorithm,
@@ -217,7 +218,8 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
         build_id=identity,
         commit=project.commit,
         contract=contract,
-        host=_settings(project, stage),
+        host=host_settings(project, stage),
+        workers=project.workers,
         artifact=Environment(
             digest=digest,
             python=stage.environment.python,

@@ -2,17 +2,16 @@
 
 import asyncio
 
+from pipeline.commands.release import see_what_is_live
 from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
-from pipeline.deployments import Deployments
+from pipeline.commands.showing import shown
+from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import NoLiveWorker, NothingToRollBackTo
-from pipeline.models import Build, Value, algorithm_name
+from pipeline.models import Build, Image, Value, algorithm_name
 from pipeline.rollout.host import roll_back
 from pipeline.rollout.messages import RollBackRequest
 from pipeline.rollout.policy import roll_back_target
-from pipeline.runtimes import Runtime
-
-START_TIMEOUT = 300.0
-"""Seconds that a build's workers get when they have to be started again."""
+from pipeline.runtimes import OF_ARTIFACT
 
 
 class RolledBack(Value):
@@ -23,12 +22,17 @@ class RolledBack(Value):
     quarantined: str
     propagated: bool
 
+    @property
+    def undo(self) -> str:
+        """The command that takes the roll-back back."""
+        return f"conduit rollback {self.algorithm} --to {self.quarantined}"
+
     def lines(self) -> list[str]:
         """The closing lines for people."""
         return [
             f"{self.algorithm}: build {self.build_id} is live again; {self.quarantined} is quarantined.",
             *([] if self.propagated else [NOT_PROPAGATED]),
-            f"  undo: conduit rollback {self.algorithm} --to {self.quarantined}",
+            f"  undo: {self.undo}",
         ]
 
 
@@ -39,28 +43,43 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         UnknownAlgorithm, UnknownBuild, NothingToRollBackTo: there is nothing to go back to.
         NoLiveWorker: that build has no workers and they cannot be started here.
     """
-    client = await session.connect()
-    deployments = Deployments(client)
-    seen = await deployment(deployments, _checked(algorithm))
+    with shown(session) as story:
+        client = await session.connect()
+        deployments = Deployments(client)
+        seen = await deployment(deployments, _checked(algorithm))
+        target, bad, known = await _target(deployments, seen, to)
+        record = _record(session, algorithm, target, known)
+        story.releasing(record)
+        story.rolled_back = bad
+        request = RollBackRequest(
+            target=record,
+            bad=bad,
+            replicas=record.workers.replicas,
+            start_timeout=record.workers.start_timeout,
+            by=session.by,
+            reason=reason,
+            run_url=session.run_url,
+        )
+        runtime = session.runtime(OF_ARTIFACT[record.artifact.kind])
+        try:
+            routed = await roll_back(client, request, runtime, session.report.on_step)
+        finally:
+            await see_what_is_live(story, deployments, record)
+        done = RolledBack(algorithm=algorithm, build_id=target, quarantined=bad, propagated=routed.propagated)
+        story.decision, story.undo = "rolled-back", done.undo
+        return done
+
+
+async def _target(
+    deployments: Deployments, seen: Deployment, to: str | None
+) -> tuple[str, str, Build | None]:
+    """The build to return to, the one that is Current, and what the target's metadata says of it."""
     builds = [v.build_id for v in seen.versions if v.was_current or v.build_id == to]
-    known = dict(
-        zip(builds, await asyncio.gather(*(about(deployments, algorithm, b) for b in builds)), strict=True)
-    )
-    target, bad = roll_back_target(seen, to, lambda b: known[b].quarantine is not None)
-    entry = known.get(target) or await about(deployments, algorithm, target)
-    runtime = session.runtime("process")
-    record = _record(runtime, algorithm, target, entry.registered.build if entry.registered else None)
-    request = RollBackRequest(
-        target=record,
-        bad=bad,
-        replicas=_replicas(runtime, algorithm, bad),
-        start_timeout=START_TIMEOUT,
-        by=session.by,
-        reason=reason,
-        run_url=session.run_url,
-    )
-    routed = await roll_back(client, request, runtime, session.report.on_step)
-    return RolledBack(algorithm=algorithm, build_id=target, quarantined=bad, propagated=routed.propagated)
+    entries = await asyncio.gather(*(about(deployments, seen.name, build) for build in builds))
+    known = dict(zip(builds, entries, strict=True))
+    target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None)
+    entry = known.get(target) or await about(deployments, seen.name, target)
+    return target, bad, entry.registered.build if entry.registered else None
 
 
 def _checked(algorithm: str) -> str:
@@ -72,8 +91,11 @@ def _checked(algorithm: str) -> str:
         ) from None
 
 
-def _record(runtime: Runtime, algorithm: str, build_id: str, known: Build | None) -> Build:
-    record = runtime.build(algorithm, build_id) or known
+def _record(session: Session, algorithm: str, build_id: str, known: Build | None) -> Build:
+    """The build record: this machine's own for an environment, else what the version's metadata says."""
+    if known is not None and isinstance(known.artifact, Image):
+        return known
+    record = session.runtime("process").build(algorithm, build_id) or known
     if record is None:
         raise NoLiveWorker(
             f"Build {build_id} cannot be rolled back to from here.",
@@ -81,9 +103,3 @@ def _record(runtime: Runtime, algorithm: str, build_id: str, known: Build | None
             now="Run the roll-back where the build was delivered, or deliver its commit anew.",
         )
     return record
-
-
-def _replicas(runtime: Runtime, algorithm: str, current: str) -> int:
-    """As many workers as the present build has."""
-    alive = [w for w in runtime.workers(algorithm) if w.build_id == current and w.alive]
-    return max(1, len(alive))

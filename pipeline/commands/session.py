@@ -44,6 +44,12 @@ class Session:
         ]
         return f"{parts[0]}/{parts[1]}/actions/runs/{parts[2]}"[:500] if all(parts) else ""
 
+    def ui_url(self, algorithm: str) -> str:
+        """The algorithm's page in Temporal's UI; empty where nobody said where that is."""
+        base = self.environment.get("CONDUIT_TEMPORAL_UI") or _cloud_ui(self.environment)
+        namespace = self.environment.get("TEMPORAL_NAMESPACE") or "default"
+        return f"{base.rstrip('/')}/namespaces/{namespace}/worker-deployments/{algorithm}" if base else ""
+
     async def connect(self) -> Client:
         """Connect to Temporal; see `connection.connect`."""
         return await connection.connect(self.environment, identity=f"conduit/{self.by}")
@@ -56,8 +62,18 @@ class Session:
                 home=self.home,
                 connection=connection.variables(self.environment),
                 environment=dict(self.environment),
+                env_file=_path(self.environment.get("CONDUIT_ENV_FILE")),
             ),
         )
+
+
+def _cloud_ui(environment: Mapping[str, str]) -> str:
+    host = environment.get("TEMPORAL_ADDRESS", "").partition(":")[0]
+    return "https://cloud.temporal.io" if host.endswith((".tmprl.cloud", ".api.temporal.io")) else ""
+
+
+def _path(name: str | None) -> Path | None:
+    return Path(name) if name else None
 
 
 def _user() -> str:

@@ -5,7 +5,7 @@ A page that cannot be shown is left out, and `Pages.left_out` says which and why
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
@@ -13,12 +13,16 @@ from pipeline.errors import ConduitError, GitHubContextInvalid
 from pipeline.github import workflow_commands
 from pipeline.github.answers import Patience
 from pipeline.github.context import GitHubContext, read_context
-from pipeline.github.page_models import Check, DeploymentStatus
+from pipeline.github.page_models import Annotation, Check, DeploymentStatus
 from pipeline.github.summary import summary
 from pipeline.release_report import Failure, ReleaseReport
 
 if TYPE_CHECKING:
     from pipeline.github.rest_pages import RestPages
+
+
+MOST_FAULTS = 9
+"""GitHub shows ten annotations of a step; one is the error itself."""
 
 
 class _LeftOut(Exception):
@@ -109,6 +113,16 @@ class Pages:
             said = "\n".join(filter(None, (failure.what, failure.why, failure.now)))
             if self._job:
                 print(workflow_commands.annotation("error", said, title=title), file=self._stdout, flush=True)
+
+    def faults(self, found: Sequence[Annotation]) -> None:
+        """Show the first lines at fault beside the code, without a token: the runner does it."""
+        with self._page("the annotations"):
+            if self._job:
+                for fault in found[:MOST_FAULTS]:
+                    shown = workflow_commands.annotation(
+                        "error", fault.message, file=fault.path, line=fault.line, title=fault.title
+                    )
+                    print(shown, file=self._stdout, flush=True)
 
     @property
     def _job(self) -> GitHubContext:

@@ -16,6 +16,7 @@ HEADLINES: dict[Decision, str] = {
     "promoted": "✅ {build} of {algorithm} is live",
     "unchanged": "✅ {build} of {algorithm} was live already; nothing changed",
     "verified": "✅ {algorithm}: verified; nothing was released",
+    "built": "✅ {build} of {algorithm} is built; nothing was released",
     "held": "⏸️ {build} of {algorithm} waits for a decision",
     "superseded": "⏭️ {algorithm}: a newer release took this one's place",
     "rolled-back": "↩️ {build} of {algorithm} was rolled back",
@@ -65,7 +66,8 @@ def fit(parts: Sequence[str], limit: int) -> str:
 
 def _headline(report: ReleaseReport) -> str:
     build = f"Build {report.build_id}" if report.build_id else "The build"
-    headline = HEADLINES[report.decision].format(build=build, algorithm=report.algorithm)
+    algorithm = report.algorithm or "The algorithm"
+    headline = HEADLINES[report.decision].format(build=build, algorithm=algorithm)
     return f"## {headline}"
 
 

@@ -30,6 +30,16 @@ Ancestry = Callable[[str, str], bool | None]
 """Whether the first commit is an ancestor of the second; None where that is not known."""
 
 
+def is_overtaken(sha: str, newest: str | None) -> bool:
+    """Whether a push is no longer the newest: its branch has another commit by now, which will be released itself.
+
+    Args:
+        sha: the commit of the release.
+        newest: the commit that its branch has now; None where nobody asked.
+    """
+    return newest is not None and newest != sha
+
+
 def refuse_older(commit: Commit, live: str, is_ancestor: Ancestry, *, force: bool) -> None:
     """Refuse a commit that the live one was built upon.
 

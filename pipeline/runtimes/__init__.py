@@ -17,6 +17,8 @@ class RuntimeOptions(Value):
     """The TEMPORAL_* variables that workers get. Secrets: never logged, never in an image."""
     environment: Mapping[str, str] = {}
     """What else workers inherit where they share this machine."""
+    env_file: Path | None = None
+    """What containers find in their environment, in place of what the build's configuration names."""
 
 
 class LocalWorker(Value):
@@ -65,6 +67,8 @@ RUNTIMES = {
     "process": "pipeline.runtimes.process:ProcessRuntime",
     "docker": "pipeline.runtimes.docker:DockerRuntime",
 }
+
+OF_ARTIFACT = {"environment": "process", "image": "docker"}
 
 
 def runtime(name: str, options: RuntimeOptions) -> Runtime:

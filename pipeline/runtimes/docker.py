@@ -44,17 +44,17 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 class DockerRuntime:
     """See `pipeline.runtimes.Runtime`."""
 
-    def __init__(self, options: RuntimeOptions, docker: DockerOptions | None = None) -> None:
+    def __init__(self, options: RuntimeOptions) -> None:
         self._options = options
-        self._docker = docker or DockerOptions()
 
     def start(self, build: Build, replicas: int) -> None:
         """Start what is missing of `replicas` workers; see `Runtime.start`."""
-        environment = worker_environment(self._options.connection, self._docker.env_file)
+        env_file = self._options.env_file or build.workers.docker.env_file
+        environment = worker_environment(self._options.connection, env_file)
         with self._engine() as client:
             image = _pulled(client, build)
             for replica in range(1, replicas + 1):
-                _see_to(client, plan(build, image, replica, environment, self._docker))
+                _see_to(client, plan(build, image, replica, environment))
 
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
         """See `Runtime.workers`."""

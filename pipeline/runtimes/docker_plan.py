@@ -44,15 +44,14 @@ def container_name(algorithm: str, build_id: str, replica: int) -> str:
     return f"conduit.{algorithm}.{build_id}.{replica}"
 
 
-def plan(
-    build: Build, reference: str, replica: int, environment: Mapping[str, str], options: DockerOptions
-) -> ContainerPlan:
+def plan(build: Build, reference: str, replica: int, environment: Mapping[str, str]) -> ContainerPlan:
     """Say what the container of one replica is.
 
     Args:
         reference: the image, by digest.
         environment: what workers find in theirs, the connection to Temporal included.
     """
+    options = build.workers.docker
     return ContainerPlan(
         name=container_name(build.algorithm, build.build_id, replica),
         image=reference,

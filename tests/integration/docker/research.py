@@ -16,6 +16,7 @@ from pipeline.build.image_contract import contract_of
 from pipeline.models import Build, Image, build_id
 from pipeline.worker.contract import Contract
 from pipeline.worker.settings import HostSettings
+from tests.parts.base_image import BASE_IMAGE
 
 ALGORITHM = "doubling"
 # Any Python has them, and a network without a CA of its own takes them just as well.
@@ -106,6 +107,7 @@ class ResearchRepo:
                 task_queue=ALGORITHM, activities=("doubling",), setup="doubling:load", grace=5
             ),
             repository=self.repository,
+            base=BASE_IMAGE,
             ca=CERTIFICATES,
         )
         return ImageRequest.model_validate({**dict(asked), **changes})

@@ -11,7 +11,7 @@ from temporalio.client import Client
 
 from pipeline.deployments import Deployments
 from pipeline.errors import NoLiveWorker, RuntimeUnavailable
-from pipeline.models import Build, Image, build_id
+from pipeline.models import Build, Image, Workers, build_id
 from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
 from pipeline.runtimes.docker import DockerRuntime
@@ -21,6 +21,17 @@ from tests.parts.waiting import eventually, eventually_sync
 
 StartRuntime = Callable[..., DockerRuntime]
 MEMORY = "192m"
+
+
+class Limited(DockerRuntime):
+    """Starts whatever build with the same limits, as if its configuration had named them."""
+
+    def __init__(self, options: RuntimeOptions, limits: DockerOptions) -> None:
+        super().__init__(options)
+        self._limits = limits
+
+    def start(self, build: Build, replicas: int) -> None:
+        super().start(build.model_copy(update={"workers": Workers(docker=self._limits)}), replicas)
 
 
 @pytest.fixture
@@ -35,7 +46,7 @@ def runtime_with(
         options = RuntimeOptions(
             home=tmp_path, connection=temporal_server.environment, environment=dict(os.environ)
         )
-        return DockerRuntime(options, docker_options(env_file=env_file, **limits))
+        return Limited(options, docker_options(env_file=env_file, **limits))
 
     yield make
     for container in docker.from_env().containers.list(
@@ -88,7 +99,9 @@ async def test_workers_register_stop_gracefully_and_start_again(
 
 def test_a_build_is_found_by_another_command(runtime_with: StartRuntime, build: Build) -> None:
     runtime_with().start(build, 1)
-    assert runtime_with().build(ALGORITHM, build.build_id) == build
+    found = runtime_with().build(ALGORITHM, build.build_id)
+    assert found is not None
+    assert found.model_copy(update={"workers": build.workers}) == build
     assert runtime_with().build("another", build.build_id) is None
     assert runtime_with().workers("another") == ()
     assert runtime_with().log("another", build.build_id) == ""

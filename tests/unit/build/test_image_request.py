@@ -26,6 +26,7 @@ def request(**changes: Any) -> ImageRequest:
         "host": Path("/host"),
         "settings": HostSettings(task_queue="speaker-id", activities=("a",)),
         "repository": "127.0.0.1:5000/team/speaker-id",
+        "base": "python:3.11-slim",
     }
     return ImageRequest.model_validate({**asked, **changes})
 

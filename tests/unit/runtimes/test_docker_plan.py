@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import InvalidValue
-from pipeline.models import Build, Commit, Image, build_id
+from pipeline.models import Build, Commit, Image, Workers, build_id
 from pipeline.options.docker import DockerOptions
 from pipeline.runtimes.docker_plan import plan, why_ended, worker, worker_environment
 from pipeline.runtimes.portable import portable
@@ -38,14 +38,14 @@ def attributes(**state: Any) -> dict[str, Any]:
     return {
         "Id": "0123456789abcdef",
         "RestartCount": 0,
-        "Config": {"Labels": dict(plan(BUILD, "image", 2, {}, DockerOptions()).labels)},
+        "Config": {"Labels": dict(plan(BUILD, "image", 2, {}).labels)},
         "HostConfig": {"Memory": 256 << 20},
         "State": {**RUNNING, **ended, **state},
     }
 
 
 def test_a_container_is_named_after_its_replica_and_found_by_its_labels() -> None:
-    planned = plan(BUILD, IMAGE.reference, 2, {"TEMPORAL_ADDRESS": "temporal:7233"}, DockerOptions())
+    planned = plan(BUILD, IMAGE.reference, 2, {"TEMPORAL_ADDRESS": "temporal:7233"})
     assert planned.name == f"conduit.speaker-id.{BUILD.build_id}.2"
     assert planned.image == f"host/name@{IMAGE.digest}"
     assert planned.labels["conduit.algorithm"] == "speaker-id"
@@ -60,7 +60,7 @@ def test_a_container_is_named_after_its_replica_and_found_by_its_labels() -> Non
 
 
 def test_no_secret_is_in_a_label() -> None:
-    planned = plan(BUILD, IMAGE.reference, 1, {"TEMPORAL_API_KEY": "s3cret"}, DockerOptions())
+    planned = plan(BUILD, IMAGE.reference, 1, {"TEMPORAL_API_KEY": "s3cret"})
     assert "s3cret" not in str(planned.labels)
 
 
@@ -79,7 +79,8 @@ def test_no_secret_is_in_a_label() -> None:
 def test_a_server_on_this_machine_is_reached_through_the_hosts_network(
     address: str, chosen: tuple[str, ...], networks: tuple[str, ...]
 ) -> None:
-    planned = plan(BUILD, "image", 1, {"TEMPORAL_ADDRESS": address}, DockerOptions(networks=chosen))
+    build = BUILD.model_copy(update={"workers": Workers(docker=DockerOptions(networks=chosen))})
+    planned = plan(build, "image", 1, {"TEMPORAL_ADDRESS": address})
     assert planned.networks == networks
 
 

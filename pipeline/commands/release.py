@@ -1,0 +1,221 @@
+"""`conduit release`: the second half of the route, from a build record that somebody else may have written."""
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from temporalio.client import Client
+
+from pipeline import git
+from pipeline.build import record
+from pipeline.build.wishes import ImageWishes
+from pipeline.commands.session import NOT_PROPAGATED, Session, about
+from pipeline.commands.showing import Story, shown
+from pipeline.deployments import Deployment, Deployments
+from pipeline.errors import ConduitError, RecordRefused
+from pipeline.models import Build, Commit, Environment, Sha, Value
+from pipeline.project import Project, at_commit
+from pipeline.rollout import host, policy
+from pipeline.rollout.messages import ReleaseRequest
+from pipeline.runtimes import OF_ARTIFACT, Runtime
+
+
+class Wishes(Value):
+    """What the person asks for beyond the configuration."""
+
+    runtime: str | None = None
+    image: ImageWishes = ImageWishes()
+    skip_tests: bool = False
+    force: bool = False
+    reason: str = ""
+
+
+class Expected(Value):
+    """What the caller knows of the build, from a better source than the record; null where it does not."""
+
+    project: Path | None = None
+    """A clone of the research repo: its commit and configuration are believed, and it knows which is newer."""
+    algorithm: str | None = None
+    sha: Sha | None = None
+    newest: Sha | None = None
+    """The commit that the branch has now."""
+    image: ImageWishes = ImageWishes()
+    """Where the image has to be."""
+
+
+class Delivered(Value):
+    """What is live now."""
+
+    decision: Literal["promoted", "unchanged", "superseded"]
+    algorithm: str
+    build_id: str
+    commit: str
+    previous: str | None = None
+    propagated: bool = True
+
+    def lines(self) -> list[str]:
+        """The closing lines for people."""
+        if self.decision == "superseded":
+            return [f"{self.algorithm}: build {self.build_id} is not released; a newer commit was pushed."]
+        if self.decision == "unchanged":
+            return [f"{self.algorithm}: build {self.build_id} is live already; nothing to do."]
+        undo = f"  undo: conduit rollback {self.algorithm}" if self.previous else ""
+        told = [] if self.propagated else [NOT_PROPAGATED]
+        return [f"{self.algorithm}: build {self.build_id} is live.", *told, *([undo] if undo else [])]
+
+
+async def release(session: Session, file: Path, expected: Expected, wishes: Wishes) -> Delivered:
+    """Release the build of a record.
+
+    Raises:
+        RecordRefused: the record is not one, or not the expected one.
+        ConduitError: what stopped the release; the routing is as it was.
+    """
+    with shown(session) as story:
+        project = at_commit(expected.project, expected.sha or "HEAD") if expected.project else None
+        build = _read(session, file, expected, project)
+        story.about(build.algorithm, build.commit)
+        story.build = build
+        if policy.is_overtaken(build.commit.sha, expected.newest):
+            return done(story, build, "superseded")
+        return await release_build(story, await session.connect(), build, ancestry(project), wishes)
+
+
+def _read(session: Session, file: Path, expected: Expected, project: Project | None) -> Build:
+    build = record.read_record(file)
+    algorithm = expected.algorithm or (project.config.algorithm if project else None)
+    sha = expected.sha or (project.commit.sha if project else None)
+    image = expected.image
+    place = image.place(build.algorithm) if image.registry or image.repository else None
+    record.check(build, algorithm=algorithm, sha=sha, repository=place)
+    if isinstance(build.artifact, Environment):
+        # It names a program to be run here: only what this machine built is believed.
+        if session.runtime("process").build(build.algorithm, build.build_id) != build:
+            raise RecordRefused(
+                f"Build {build.build_id} cannot be released here.",
+                why="Its artifact is an environment that was not built on this machine.",
+                now='Release it where it was built, or set runtime = "docker" in [tool.conduit].',
+            )
+        return build
+    return build.model_copy(update={"commit": project.commit}) if project else build
+
+
+def ancestry(project: Project | None) -> policy.Ancestry:
+    """Which of two commits was built upon the other, as far as there is a clone that knows both."""
+    if project is None:
+        return lambda older, newer: None
+    return lambda older, newer: git.is_ancestor(project.repository, older, newer)
+
+
+async def release_build(
+    story: Story, client: Client, build: Build, order: policy.Ancestry, wishes: Wishes
+) -> Delivered:
+    """Take a build from start to promotion; the steps are shown as they go."""
+    session = story.session
+    deployments = Deployments(client)
+    runtime = session.runtime(OF_ARTIFACT[build.artifact.kind])
+    story.releasing(build)
+    try:
+        seen = await deployments.describe(build.algorithm)
+        if seen is not None and is_live(seen, build, runtime):
+            return done(story, build, "unchanged")
+        await _refuse(deployments, seen, build, order, wishes)
+        request = ReleaseRequest(
+            build=build,
+            replicas=build.workers.replicas,
+            start_timeout=build.workers.start_timeout,
+            by=session.by,
+            reason=wishes.reason,
+            run_url=session.run_url,
+        )
+        routed = await host.release(client, request, runtime, order, session.report.on_step)
+        previous = routed.previous if routed.previous != build.build_id else None
+        return done(story, build, "promoted", previous=previous, propagated=routed.propagated)
+    finally:
+        await see_what_is_live(story, deployments, build)
+
+
+def done(
+    story: Story,
+    build: Build,
+    decision: Literal["promoted", "unchanged", "superseded"],
+    *,
+    previous: str | None = None,
+    propagated: bool = True,
+) -> Delivered:
+    """Say on all pages and to the caller what was decided."""
+    story.decision, story.previous = decision, previous
+    story.undo = f"conduit rollback {build.algorithm}" if previous else ""
+    return Delivered(
+        decision=decision,
+        algorithm=build.algorithm,
+        build_id=build.build_id,
+        commit=build.commit.sha,
+        previous=previous,
+        propagated=propagated,
+    )
+
+
+def is_live(seen: Deployment, build: Build, runtime: Runtime) -> bool:
+    """Whether this very build is Current, with all its workers alive."""
+    if seen.current != build.build_id or seen.ramping:
+        return False
+    workers = runtime.workers(build.algorithm)
+    alive = [worker for worker in workers if worker.alive and worker.build_id == build.build_id]
+    return len(alive) >= build.workers.replicas
+
+
+async def _refuse(
+    deployments: Deployments,
+    seen: Deployment | None,
+    build: Build,
+    order: policy.Ancestry,
+    wishes: Wishes,
+) -> None:
+    """Refuse a build that may not be released now.
+
+    Raises:
+        OlderCommit, Quarantined: why not.
+    """
+    await refuse_old(deployments, seen, build.commit, order, wishes)
+    quarantine = (await about(deployments, build.algorithm, build.build_id)).quarantine
+    policy.refuse_quarantined(build.build_id, quarantine, force=wishes.force)
+
+
+async def refuse_old(
+    deployments: Deployments,
+    seen: Deployment | None,
+    commit: Commit,
+    order: policy.Ancestry,
+    wishes: Wishes,
+) -> None:
+    """Refuse a commit that the live one was built upon.
+
+    Raises:
+        OlderCommit: it is older.
+    """
+    if seen is None or seen.current is None:
+        return
+    live = (await about(deployments, seen.name, seen.current)).registered
+    if live is not None:
+        policy.refuse_older(commit, live.build.commit.sha, order, force=wishes.force)
+
+
+async def see_what_is_live(story: Story, deployments: Deployments, build: Build) -> None:
+    """Add to the story what Temporal says now, as far as it answers; for GitHub's pages alone."""
+    if story.pages.context is None:
+        return
+    with contextlib.suppress(ConduitError):
+        seen = await deployments.describe(build.algorithm)
+        if seen is not None and seen.current is not None:
+            story.live = (seen.current, seen.current_since)
+        workers = await deployments.live(lambda: deployments.workers(build.algorithm))
+        own = [worker for worker in workers if worker.build_id == build.build_id]
+        story.figures |= {
+            "activities": len(build.contract.activities),
+            "workers of the build": len(own),
+            "calls that they answered": sum(worker.processed for worker in own),
+            "calls that failed on them": sum(worker.failed for worker in own),
+            "from commit to now": f"{(datetime.now(UTC) - build.commit.time).total_seconds():.0f} s",
+        }
