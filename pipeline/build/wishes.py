@@ -14,7 +14,9 @@ NOWHERE = "localhost/conduit"
 """Where the tag of an image that is not pushed points."""
 Registry = Annotated[
     str,
-    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9._-]+)*$", max_length=300),
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[A-Za-z0-9._-]+)*$", max_length=300
+    ),
 ]
 
 
@@ -40,4 +42,5 @@ class ImageWishes(Value):
 
     def place(self, algorithm: str) -> str:
         """The repository of an algorithm's images."""
-        return self.repository or f"{self.registry or NOWHERE}/{algorithm}"
+        # An owner on GitHub may have capitals, an image may not.
+        return self.repository or f"{(self.registry or NOWHERE).lower()}/{algorithm}"

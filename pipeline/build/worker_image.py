@@ -43,7 +43,7 @@ def build(
             image = build_image(request.model_copy(update={"contract": inside.digest}), environment, say)
     return Build(
         algorithm=project.config.algorithm,
-        build_id=build_id(project.commit.sha, image.digest),
+        build_id=build_id(project.commit.sha, image.digest, placeholder=project.config.placeholder),
         commit=project.commit,
         artifact=image,
         contract=inside,

@@ -118,12 +118,14 @@ class Story:
         )
 
     def _outputs(self) -> dict[str, str]:
-        artifact = self.build.artifact if self.build else None
+        image = self.build.artifact if self.build and isinstance(self.build.artifact, Image) else None
         return {
             "decision": self.decision,
-            "build-id": self.build.build_id if self.build else "",
-            "image": artifact.reference if isinstance(artifact, Image) else "",
             "algorithm": self.algorithm or "",
+            "build-id": self.build.build_id if self.build else "",
+            "image": image.reference if image else "",
+            "repository": image.repository if image else "",
+            "digest": image.digest if image else "",
         }
 
 
