@@ -13,15 +13,17 @@ from typing import Self
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
 from pipeline.worker.calls import Calls
 from pipeline.worker.connection import connect
 from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import HostFailure
+from pipeline.worker.handover import Handover
 from pipeline.worker.phases import enter
 from pipeline.worker.settings import HostSettings
 from pipeline.worker.setup import find_setup, run_setup
+from pipeline.worker.store import FileStore
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -68,10 +70,16 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
         enter("importing")
         activities = find_activities(settings.activities)
         hook = find_setup(settings.setup)
+        handover = Handover(_store(settings, environment))
         if hook:
             enter("setup")
             run_setup(hook, runner)
-        runner.run(_serve(settings, version, activities))
+        runner.run(_serve(settings, version, activities, handover))
+
+
+def _store(settings: HostSettings, environment: Mapping[str, str]) -> FileStore | None:
+    address = environment.get("CHECKPOINT_STORE") or settings.checkpoint_store
+    return FileStore(address) if address else None
 
 
 def _leave_at_once(number: int, _: FrameType | None) -> None:
@@ -80,18 +88,27 @@ def _leave_at_once(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-async def _serve(settings: HostSettings, version: Version, activities: Sequence[Activity]) -> None:
+async def _serve(
+    settings: HostSettings, version: Version, activities: Sequence[Activity], handover: Handover
+) -> None:
     enter("connecting")
     identity = f"{settings.task_queue}/{version.build_id}@{socket.gethostname()}:{os.getpid()}"
     client = await connect(identity=identity, heartbeat=settings.heartbeat, patience=settings.connect_timeout)
     calls = Calls()
     stop = asyncio.Event()
-    worker = _worker(client, settings, version, activities=activities, calls=calls, stop=stop)
+    worker = _worker(
+        client, settings, version, activities=activities, interceptors=[calls, handover], stop=stop
+    )
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     enter("polling", why=identity)
     polling = asyncio.create_task(worker.run())
+    following = asyncio.create_task(
+        handover.follow_routing(client, version.deployment, version.build_id, settings.handover_check)
+    )
     await asyncio.wait({polling, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    following.cancel()
+    handover.want(True)
     await _shut_down(worker, polling, calls, settings.grace)
 
 
@@ -101,7 +118,7 @@ def _worker(
     version: Version,
     *,
     activities: Sequence[Activity],
-    calls: Calls,
+    interceptors: Sequence[Interceptor],
     stop: asyncio.Event,
 ) -> Worker:
     async def stop_on_fatal_error(_: BaseException) -> None:
@@ -115,7 +132,7 @@ def _worker(
         activity_executor=threads,
         max_concurrent_activities=settings.max_concurrent_activities,
         graceful_shutdown_timeout=timedelta(seconds=settings.grace),
-        interceptors=[calls],
+        interceptors=interceptors,
         on_fatal_error=stop_on_fatal_error,
         deployment_config=WorkerDeploymentConfig(
             version=WorkerDeploymentVersion(version.deployment, version.build_id),

@@ -21,3 +21,11 @@ class HostSettings(BaseModel):
     connect_timeout: float = Field(
         default=60.0, gt=0, description="how long Temporal is tried before giving up"
     )
+    checkpoint_store: str | None = Field(
+        default=None, description="address for fsspec, where checkpoints too large for a heartbeat are kept"
+    )
+    handover_check: float = Field(
+        default=5.0,
+        gt=0,
+        description="between two looks at the routing while a call runs that can be handed over",
+    )
