@@ -77,6 +77,11 @@ class Config(Table):
     max_concurrent_activities: int = Field(
         default=100, ge=1, description="Calls that one worker runs at once."
     )
+    checkpoint_store: Argument | None = Field(
+        default=None,
+        description="Where checkpoints are kept that are too large for a heartbeat, such as s3://bucket/folder; "
+        "the workers' variable CHECKPOINT_STORE overrides it.",
+    )
     image: ImageOptions = Field(default=ImageOptions(), description="Of the runtime docker.")
     docker: DockerOptions = Field(default=DockerOptions(), description="Of the runtime docker.")
 

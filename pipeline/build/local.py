@@ -191,6 +191,7 @@ def host_settings(project: Project, stage: Staged) -> HostSettings:
         setup=config.setup,
         max_concurrent_activities=config.max_concurrent_activities,
         grace=config.grace.total_seconds(),
+        checkpoint_store=config.checkpoint_store,
     )
 
 
