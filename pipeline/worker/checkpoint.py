@@ -20,6 +20,7 @@ and each function takes the state of the version that it is listed under and giv
 
 import asyncio
 import inspect
+import json
 import math
 import threading
 import time
@@ -30,7 +31,6 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
-from pydantic_core import to_json
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -158,7 +158,7 @@ class Call:
             self._sent = time.monotonic()
 
     def _fitting(self, saved: Saved) -> Saved:
-        content = to_json(saved)
+        content = saved.model_dump_json().encode()
         if self.store is not None and len(content) > MOST_INLINE:
             return Saved(name=saved.name, version=saved.version, file=self.store.write(self.info, content))
         if len(content) > MOST_BYTES:
@@ -291,7 +291,7 @@ class Checkpoint(Generic[State]):
 
     def _migrated(self, version: int, state: JsonValue) -> State:
         try:
-            value = self._models[version].validate_json(to_json(state))
+            value = self._models[version].validate_json(json.dumps(state))
         except ValidationError as error:
             why = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)[:5]
