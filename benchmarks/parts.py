@@ -45,6 +45,10 @@ dependencies = ["pydantic>=2.10", "temporalio>=1.30"]
 
 [tool.conduit]
 algorithm = "{ALGORITHM}"
+
+[tool.conduit.release]
+steps = []
+watch = "0s"
 """
 ACTIVITY = """\
 import asyncio

@@ -17,6 +17,7 @@ from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, No
 from pipeline.models import AlgorithmName
 from pipeline.options.docker import DockerOptions
 from pipeline.options.image import ImageOptions
+from pipeline.options.release import ReleaseOptions
 from pipeline.options.table import Duration, Table
 
 
@@ -84,6 +85,9 @@ class Config(Table):
     )
     image: ImageOptions = Field(default=ImageOptions(), description="Of the runtime docker.")
     docker: DockerOptions = Field(default=DockerOptions(), description="Of the runtime docker.")
+    release: ReleaseOptions = Field(
+        default=ReleaseOptions(), description="How a build is let at production calls."
+    )
 
 
 def parse(pyproject: str) -> Config:

@@ -186,8 +186,8 @@ class Deployments:
         )
         await _explained(self._service.set_worker_deployment_current_version(request, timeout=RPC_TIMEOUT))
 
-    async def clear_ramp(self, seen: Deployment) -> None:
-        """Let no version be Ramping: an empty build ID does it, a ramp of 0 % would keep the version Ramping.
+    async def set_ramp(self, seen: Deployment, build_id: str, percent: float) -> None:
+        """Route a share of the workflow IDs to a version, provided that the routing still is as it was `seen`.
 
         Raises:
             RoutingChanged: somebody else was faster; read the deployment again.
@@ -195,12 +195,20 @@ class Deployments:
         request = SetWorkerDeploymentRampingVersionRequest(
             namespace=self._namespace,
             deployment_name=seen.name,
-            build_id="",
-            percentage=0,
+            build_id=build_id,
+            percentage=percent,
             conflict_token=seen.conflict_token,
             identity=self._client.identity,
         )
         await _explained(self._service.set_worker_deployment_ramping_version(request, timeout=RPC_TIMEOUT))
+
+    async def clear_ramp(self, seen: Deployment) -> None:
+        """Let no version be Ramping: an empty build ID does it, a ramp of 0 % would keep the version Ramping.
+
+        Raises:
+            RoutingChanged: somebody else was faster; read the deployment again.
+        """
+        await self.set_ramp(seen, "", 0)
 
     async def wait_propagated(self, name: str, deadline: timedelta = timedelta(seconds=60)) -> None:
         """Wait until all task queues know the routing.

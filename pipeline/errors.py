@@ -280,6 +280,36 @@ class Superseded(ConduitError):
     exit_code = 64
 
 
+class BuildTurnedBad(ConduitError):
+    """The build did worse than it may in its ramp or watch; calls go to the build before it again."""
+
+    exit_code = 65
+
+
+class NotJudged(ConduitError):
+    """Too few calls reached the build to judge it, and nobody decided; it was taken back."""
+
+    exit_code = 66
+
+
+class Aborted(ConduitError):
+    """A person stopped the release; calls go to the build before it again."""
+
+    exit_code = 67
+
+
+class NoController(ConduitError):
+    """No standing controller serves this machine, so a detached release would not go on."""
+
+    exit_code = 68
+
+
+class NoRelease(ConduitError):
+    """No release of the algorithm is running that could be told something."""
+
+    exit_code = 69
+
+
 # 7x: the local server and the demo
 
 

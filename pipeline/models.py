@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pipeline.options.docker import DockerOptions
+from pipeline.options.release import ReleaseOptions
 from pipeline.worker.contract import Contract
 from pipeline.worker.settings import HostSettings
 
@@ -127,6 +128,7 @@ class Build(Value):
     contract: Contract
     host: HostSettings
     workers: Workers = Workers()
+    release: ReleaseOptions = ReleaseOptions()
 
     @model_validator(mode="after")
     def _id_is_derived(self) -> Self:

@@ -221,6 +221,7 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
         contract=contract,
         host=host_settings(project, stage),
         workers=project.workers,
+        release=project.config.release,
         artifact=Environment(
             digest=digest,
             python=stage.environment.python,

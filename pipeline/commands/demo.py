@@ -50,6 +50,14 @@ TELLING_CLIP = "bruno-volume.wav"
 CLIPS = (TELLING_CLIP, "alice-volume.wav", "diana-password.wav")
 INTERVAL = 0.3
 """Seconds from an answer to the next call of a stream."""
+SHORT_RELEASE = """
+# The demo's ramp and watch are short; without this table they take two minutes.
+[tool.conduit.release]
+steps = [{ramp = 50, for = "2s"}]
+min-calls = 3
+inconclusive-limit = "2s"
+watch = "2s"
+"""
 DEADLINE = 120.0
 """Seconds in which the running workflows must have changed; they need one or two."""
 PAUSE = 0.1
@@ -305,6 +313,8 @@ def _research_repo(stage: _Stage) -> Path:
 
 def _improve(stage: _Stage, repo: Path) -> None:
     scaffold.improve(repo)
+    with (repo / "pyproject.toml").open("a") as pyproject:
+        pyproject.write(SHORT_RELEASE)
     _commit(stage, repo, "Hear pitch too")
 
 

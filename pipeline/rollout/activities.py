@@ -1,31 +1,37 @@
 """The steps of a release that touch the world. Each may run again at any time and finds done what was done."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from datetime import timedelta
 
 from temporalio import activity
+from temporalio.client import Client, WorkflowExecutionStatus
 
-from pipeline.deployments import Deployment, Deployments, Worker, polls
-from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged
+from pipeline import gates
+from pipeline.deployments import Deployment, Deployments, Version, Worker, polls
+from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
 from pipeline.rollout import diagnosis
 from pipeline.rollout.messages import (
     BUILD_ENTRY,
     QUARANTINE_ENTRY,
+    Before,
     Quarantined,
+    RampTo,
     Reference,
     Registered,
     Route,
-    Routing,
     Started,
     Undo,
+    workflow_id,
 )
+from pipeline.rollout.retire import left
 from pipeline.runtimes import Runtime
 
-CONFIRM = timedelta(seconds=2)
-"""How long a build's workers are watched after it became Current."""
 ROUTING_ATTEMPTS = 5
 PROPAGATION_ATTEMPTS = 2
+REVIVAL = timedelta(minutes=2)
+"""By when a build's workers have to be back that died while a newer build was released."""
 PROPAGATION = timedelta(seconds=15)
 """By when routing has propagated in all but the rare cases in which the server leaves it in progress."""
 
@@ -33,24 +39,50 @@ PROPAGATION = timedelta(seconds=15)
 class Activities:
     """Bound to one namespace and one runtime."""
 
-    def __init__(self, deployments: Deployments, runtime: Runtime) -> None:
+    def __init__(self, client: Client, deployments: Deployments, runtime: Runtime) -> None:
+        self._client = client
         self._deployments = deployments
         self._runtime = runtime
 
     @activity.defn(name="conduit.routing")
-    async def routing(self, build: Reference) -> Routing:
+    async def routing(self, build: Reference) -> Before:
         """Read where calls go before anything is changed."""
         seen = await self._deployments.describe(build.algorithm)
-        return Routing(current=seen and seen.current, ramping=seen and seen.ramping)
+        if seen is None:
+            return Before(current=None, was=None, is_used=False)
+        workers = await self._deployments.workers(build.algorithm)
+        return Before(
+            current=seen.current,
+            was=seen.current if seen.current != build.build_id else await self._one_before(seen),
+            is_used=any(w.processed or w.used_slots for w in workers if w.build_id == seen.current),
+        )
+
+    async def _one_before(self, seen: Deployment) -> str | None:
+        """The last good build that was Current before: where a release that was cut off would go back to."""
+        others = (v for v in seen.versions if v.was_current and v.build_id != seen.current)
+        for version in sorted(others, key=left, reverse=True):
+            details = await self._deployments.details(seen.name, version.build_id)
+            if details is not None and QUARANTINE_ENTRY not in details.metadata:
+                return version.build_id
+        return None
 
     @activity.defn(name="conduit.tidy")
     async def tidy(self, candidate: Reference) -> None:
-        """Stop the workers that a release left behind which was cut off before its build took any call."""
+        """Clear the ramp and stop the workers that a release left behind which was cut off."""
         seen = await self._deployments.describe(candidate.algorithm)
+        if seen is not None:
+            await self._raise_if_superseded(candidate.algorithm)
+            await self._clear_ramp(seen)
         workers = await asyncio.to_thread(self._runtime.workers, candidate.algorithm)
         for build_id in sorted({worker.build_id for worker in workers if worker.alive}):
-            if build_id != candidate.build_id and not took_calls(seen, build_id):
+            if build_id != candidate.build_id and not was_current(seen, build_id):
                 await asyncio.to_thread(self._runtime.stop, candidate.algorithm, build_id)
+
+    async def _clear_ramp(self, seen: Deployment) -> None:
+        if seen.ramping:
+            again = await self._deployments.describe(seen.name)
+            if again is not None and again.ramping:
+                await self._deployments.clear_ramp(again)
 
     @activity.defn(name="conduit.start")
     async def start(self, request: Started) -> None:
@@ -91,6 +123,35 @@ class Activities:
             entry = about.model_dump_json().encode()
             await self._deployments.write_metadata(build.algorithm, build.build_id, {BUILD_ENTRY: entry})
 
+    @activity.defn(name="conduit.gate")
+    async def gate(self, request: gates.GateRequest) -> gates.GateReport:
+        """Call the candidate alone, before any production call reaches it."""
+        return await gates.run(self._client, self._deployments, request)
+
+    @activity.defn(name="conduit.ramp")
+    async def ramp(self, request: RampTo) -> None:
+        """Route a share of the workflows to a build, and wait a while until all task queues know it.
+
+        Raises:
+            NoLiveWorker: no worker of the build lives.
+        """
+        build = request.build
+        for attempt in range(ROUTING_ATTEMPTS):
+            seen = await self._deployments.describe(build.algorithm)
+            if seen is None or (seen.ramping, seen.ramp_percentage) == (build.build_id, request.percent):
+                break
+            try:
+                await self._raise_if_not_alive(build.algorithm, build.build_id)
+                await self._raise_if_superseded(build.algorithm)
+                await self._deployments.set_ramp(seen, build.build_id, request.percent)
+            except RoutingChanged:
+                if attempt + 1 == ROUTING_ATTEMPTS:
+                    raise
+            else:
+                break
+        with contextlib.suppress(PropagationStuck):
+            await self._deployments.wait_propagated(build.algorithm, PROPAGATION)
+
     @activity.defn(name="conduit.route")
     async def route(self, request: Route) -> None:
         """Make the build Current and clear any ramp.
@@ -101,7 +162,7 @@ class Activities:
         """
         for attempt in range(ROUTING_ATTEMPTS):
             seen = await self._deployments.describe(request.algorithm)
-            if seen is None or seen.current not in (request.expected, request.build_id):
+            if seen is None or seen.current not in (*request.expected, request.build_id):
                 raise diagnosis.routing_changed(request, seen)
             try:
                 return await self._route(request, seen)
@@ -112,17 +173,33 @@ class Activities:
 
     async def _route(self, request: Route, seen: Deployment) -> None:
         if seen.current != request.build_id:
-            if request.build_id and not await self._live(request.algorithm, request.build_id):
-                raise NoLiveWorker(
-                    f"Build {request.build_id} of {request.algorithm} has no live worker.",
-                    why="Calls that are routed to it would wait for ever.",
-                    now="Start its workers, or choose another build.",
-                )
+            if request.build_id:
+                await self._raise_if_not_alive(request.algorithm, request.build_id)
+            await self._raise_if_superseded(request.algorithm)
             await self._deployments.set_current(seen, request.build_id or "")
-        if seen.ramping:
-            again = await self._deployments.describe(request.algorithm)
-            if again is not None and again.ramping:
-                await self._deployments.clear_ramp(again)
+        await self._clear_ramp(seen)
+
+    async def _raise_if_not_alive(self, algorithm: str, build_id: str) -> None:
+        if not await self._live(algorithm, build_id):
+            raise NoLiveWorker(
+                f"Build {build_id} of {algorithm} has no live worker.",
+                why="Calls that are routed to it would wait for ever.",
+                now="Start its workers, or choose another build.",
+            )
+
+    async def _raise_if_superseded(self, algorithm: str) -> None:
+        """See that the release which this step is a part of still is the one that runs.
+
+        A step that was under way when its release was superseded would else change what the newer one routed.
+        """
+        ours = activity.info().workflow_run_id if activity.in_activity() else None
+        seen = await self._client.get_workflow_handle(workflow_id(algorithm)).describe()
+        if ours and (seen.run_id != ours or seen.status != WorkflowExecutionStatus.RUNNING):
+            raise Superseded(
+                "The release was superseded.",
+                why="A newer release or a roll-back of the same algorithm took its place.",
+                now="Look at `conduit history`.",
+            )
 
     @activity.defn(name="conduit.propagate")
     async def propagate(self, build: Reference) -> bool:
@@ -144,33 +221,38 @@ class Activities:
                 return True
         return False
 
-    @activity.defn(name="conduit.confirm")
-    async def confirm(self, build: Reference) -> None:
-        """See for a moment that the workers outlive their first calls.
-
-        Raises:
-            WorkerDied: one did not.
-        """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + CONFIRM.total_seconds()
-        async for _ in polls(most=0.2):
-            await self._raise_if_one_died(build.algorithm, build.build_id)
-            if loop.time() > until:
-                return
-
     @activity.defn(name="conduit.undo")
     async def undo(self, request: Undo) -> None:
-        """Put the routing back to what it was, and stop the candidate's workers unless it was Current before.
+        """Put the routing back to what it was, and clear the ramp.
 
         Nothing is changed where somebody else has routed calls on since.
         """
         algorithm, candidate = request.candidate.algorithm, request.candidate.build_id
-        if candidate == request.was:
-            return
         seen = await self._deployments.describe(algorithm)
-        if seen is not None and seen.current == candidate:
-            await self.route(Route(algorithm=algorithm, build_id=request.was, expected=candidate))
-        await asyncio.to_thread(self._runtime.stop, algorithm, candidate)
+        if seen is None:
+            return
+        if seen.current == candidate and not request.stays:
+            await self._revive(algorithm, request.was)
+            await self.route(Route(algorithm=algorithm, build_id=request.was, expected=(candidate,)))
+        elif seen.ramping == candidate:
+            await self._raise_if_superseded(algorithm)
+            await self._clear_ramp(seen)
+
+    async def _revive(self, algorithm: str, build_id: str | None) -> None:
+        """Start the workers of the build to go back to, if they died meanwhile."""
+        if build_id is None or await self._live(algorithm, build_id):
+            return
+        build = await asyncio.to_thread(self._runtime.build, algorithm, build_id)
+        if build is not None:
+            await asyncio.to_thread(self._runtime.start, build, 1)
+            await self.register(Started(build=build, replicas=1, timeout=REVIVAL.total_seconds()))
+
+    @activity.defn(name="conduit.stop")
+    async def stop(self, build: Reference) -> None:
+        """Stop a build's workers, unless calls are routed to it; what they are at is handed back."""
+        seen = await self._deployments.describe(build.algorithm)
+        if seen is None or build.build_id not in (seen.current, seen.ramping):
+            await asyncio.to_thread(self._runtime.stop, build.algorithm, build.build_id)
 
     @activity.defn(name="conduit.quarantine")
     async def quarantine(self, request: Quarantined) -> None:
@@ -195,7 +277,7 @@ class Activities:
         return await asyncio.to_thread(self._runtime.log, algorithm, build_id)
 
 
-def took_calls(seen: Deployment | None, build_id: str) -> bool:
-    """Whether production calls ever reached a build."""
-    version = seen.version(build_id) if seen else None
-    return version is not None and version.first_active is not None
+def was_current(seen: Deployment | None, build_id: str) -> bool:
+    """Whether all production calls were ever routed to a build."""
+    version: Version | None = seen.version(build_id) if seen else None
+    return version is not None and version.was_current

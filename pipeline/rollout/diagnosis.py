@@ -38,6 +38,26 @@ def death(worker: LocalWorker, log: str) -> errors.ConduitError:
     )
 
 
+def restarting(build_id: str, starts: int, log: str) -> errors.WorkerDied:
+    """Explain workers that are started again and again."""
+    return errors.WorkerDied(
+        f"The workers of build {build_id} crash again and again: {starts} were started.",
+        why="The end of the log is below." if log else "Their log is empty.",
+        now="Mend what ends them and push again.",
+        log=log,
+    )
+
+
+def silent(build_id: str, seconds: float, log: str) -> errors.WorkerDied:
+    """Explain a worker whose heartbeats stopped while its process may still be there."""
+    return errors.WorkerDied(
+        f"A worker of build {build_id} was not heard for {seconds:.0f} seconds.",
+        why="It is stuck, was killed where its runtime does not see it, or cannot reach Temporal.",
+        now="Look for code that blocks the worker's event loop, or for what killed it, and push again.",
+        log=log,
+    )
+
+
 def never_registered(build: Build, log: str, seen: Deployment | None, seconds: float) -> errors.ConduitError:
     """Explain workers that live and that Temporal does not list."""
     phase = last_phase(log)
@@ -75,6 +95,6 @@ def routing_changed(request: Route, seen: Deployment | None) -> errors.RoutingCh
     now = seen.current if seen else None
     return errors.RoutingChanged(
         f"The routing of {request.algorithm} was changed by somebody else meanwhile.",
-        why=f"{now or 'No build'} is Current, where {request.expected or 'none'} was when this began.",
+        why=f"{now or 'No build'} is Current, where {request.expected[0] or 'none'} was when this began.",
         now=f"Look at `conduit status {request.algorithm}` and run the command again.",
     )

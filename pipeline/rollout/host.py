@@ -9,7 +9,6 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.exceptions import (
@@ -32,8 +31,12 @@ from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError
 from pipeline.models import Commit
 from pipeline.rollout.activities import Activities
+from pipeline.rollout.events import scheduled_by
+from pipeline.rollout.heal import Healer
 from pipeline.rollout.messages import ReleaseRequest, RollBackRequest, Routed, workflow_id
+from pipeline.rollout.observe import OBSERVE, Observer
 from pipeline.rollout.policy import Ancestry, Begin, InFlight, begin
+from pipeline.rollout.retire import Retirer
 from pipeline.rollout.workflow import RollBack, Rollout
 from pipeline.runtimes import Runtime
 
@@ -56,7 +59,15 @@ class _Reporting(ActivityInboundInterceptor):
     """Heartbeats while a step runs, and carries our errors over to the command that waits."""
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        if activity.info().activity_type == OBSERVE:  # its own heartbeats carry what it has gathered
+            return await self._carried(input)
         beating = asyncio.create_task(_beat())
+        try:
+            return await self._carried(input)
+        finally:
+            beating.cancel()
+
+    async def _carried(self, input: ExecuteActivityInput) -> Any:
         try:
             return await super().execute_activity(input)
         except ConduitError as error:
@@ -66,8 +77,6 @@ class _Reporting(ActivityInboundInterceptor):
                 type=type(error).__name__,
                 non_retryable=not isinstance(error, WORTH_A_RETRY),
             ) from error
-        finally:
-            beating.cancel()
 
 
 async def _beat() -> None:
@@ -87,30 +96,43 @@ class Reporting(Interceptor):
 @asynccontextmanager
 async def worker(client: Client, algorithm: str, runtime: Runtime) -> AsyncIterator[None]:
     """Serve an algorithm's releases on this machine."""
-    steps = Activities(Deployments(client), runtime)
     async with Worker(
         client,
         task_queue=task_queue(algorithm),
         workflows=[Rollout, RollBack],
-        activities=[
-            steps.routing,
-            steps.tidy,
-            steps.start,
-            steps.register,
-            steps.describe,
-            steps.route,
-            steps.propagate,
-            steps.confirm,
-            steps.undo,
-            steps.quarantine,
-        ],
+        activities=_steps(client, runtime),
         interceptors=[Reporting()],
         workflow_runner=SandboxedWorkflowRunner(
             restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
         ),
         graceful_shutdown_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),
     ):
         yield
+
+
+def _steps(client: Client, runtime: Runtime) -> list[Callable[..., Any]]:
+    deployments = Deployments(client)
+    steps = Activities(client, deployments, runtime)
+    observer = Observer(client, deployments, runtime)
+    return [
+        steps.routing,
+        steps.tidy,
+        steps.start,
+        steps.register,
+        steps.describe,
+        steps.gate,
+        steps.ramp,
+        steps.route,
+        steps.propagate,
+        steps.undo,
+        steps.stop,
+        steps.quarantine,
+        observer.counters,
+        observer.observe,
+        Healer(client).heal,
+        Retirer(client, deployments, runtime).retire,
+    ]
 
 
 async def in_flight(client: Client, algorithm: str) -> InFlight | None:
@@ -229,22 +251,10 @@ async def _watch(handle: WorkflowHandle[Any, Routed], on_step: OnStep) -> None:
             name = event.user_metadata.summary.data.decode(errors="replace").strip('"')
             started[event.event_id] = (name, at)
             on_step(name, "started", 0.0)
-        elif (scheduled := _scheduled(event)) in started:
+        elif (scheduled := scheduled_by(event)) in started:
             name, since = started[scheduled]
             ok = event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
             on_step(name, "ok" if ok else "failed", (at - since).total_seconds())
-
-
-def _scheduled(event: HistoryEvent) -> int:
-    match event.event_type:
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-            return event.activity_task_completed_event_attributes.scheduled_event_id
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
-            return event.activity_task_failed_event_attributes.scheduled_event_id
-        case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
-            return event.activity_task_timed_out_event_attributes.scheduled_event_id
-        case _:
-            return -1
 
 
 def _cause(failure: WorkflowFailureError) -> ConduitError:

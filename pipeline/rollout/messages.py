@@ -1,13 +1,20 @@
 """What goes into and comes out of a release's workflows and activities; durations in seconds."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from pipeline.models import AlgorithmName, Build, BuildId, Value
+from pipeline.options.release import ReleaseOptions
+from pipeline.rollout.judge import Meter, Tally
+from pipeline.rollout.pending import PendingCall
+from pipeline.rollout.plan import Fault, Judged, Observe, Stage
 
 BUILD_ENTRY = "conduit.build"
 QUARANTINE_ENTRY = "conduit.quarantine"
+PROGRESS = "progress"
+"""The entry of a release's memo that says where it is."""
 
 
 def workflow_id(algorithm: str) -> str:
@@ -24,7 +31,7 @@ class Started(Value):
 
 
 class ReleaseRequest(Value):
-    """Route an algorithm's calls to a build."""
+    """Route an algorithm's calls to a build, as its own record says in `release`."""
 
     build: Build
     replicas: int = Field(ge=1)
@@ -32,6 +39,7 @@ class ReleaseRequest(Value):
     by: str = Field(max_length=200)
     reason: str = Field(default="", max_length=1000)
     run_url: str = Field(default="", max_length=500)
+    supersedes: BuildId | None = Field(default=None, description="the build whose release this one ended")
 
 
 class RollBackRequest(Value):
@@ -46,6 +54,23 @@ class RollBackRequest(Value):
     run_url: str = Field(default="", max_length=500)
 
 
+class RetireRequest(Value):
+    """Stop and delete what is past retention."""
+
+    algorithm: AlgorithmName
+    keep: int
+    spare: tuple[BuildId, ...] = Field(default=(), description="builds that are left alone in any case")
+
+
+class Retired(Value):
+    """What was retired."""
+
+    stopped: tuple[BuildId, ...] = ()
+    deleted: tuple[BuildId, ...] = ()
+    busy: tuple[BuildId, ...] = Field(default=(), description="past retention, but still at work")
+    later: tuple[BuildId, ...] = Field(default=(), description="the server does not let them be deleted yet")
+
+
 class Routed(Value):
     """What a release or a roll-back did."""
 
@@ -55,6 +80,8 @@ class Routed(Value):
     propagated: bool = Field(description="whether the server said that all task queues know it")
     by: str
     reason: str
+    judged: tuple[Judged, ...] = ()
+    retired: Retired | None = None
 
 
 class Reference(Value):
@@ -64,19 +91,29 @@ class Reference(Value):
     build_id: BuildId
 
 
-class Routing(Value):
-    """Where an algorithm's calls go."""
+class Before(Value):
+    """What a release finds where it begins."""
 
     current: BuildId | None
-    ramping: BuildId | None
+    was: BuildId | None = Field(
+        description="the build to go back to: Current, or the one before the candidate"
+    )
+    is_used: bool = Field(description="whether Current was ever called since its workers started")
 
 
 class Route(Value):
-    """Make a build Current, if Current still is what the release began with; a null build makes none Current."""
+    """Make a build Current, if Current still is one of those expected; a null build makes none Current."""
 
     algorithm: AlgorithmName
     build_id: BuildId | None
-    expected: BuildId | None
+    expected: tuple[BuildId | None, ...]
+
+
+class RampTo(Value):
+    """Route a share of the workflows to a build."""
+
+    build: Reference
+    percent: float
 
 
 class Undo(Value):
@@ -84,6 +121,90 @@ class Undo(Value):
 
     candidate: Reference
     was: BuildId | None
+    stays: bool = Field(default=False, description="the candidate was Current before and is not to blame")
+
+
+class Pair(Value):
+    """A candidate and the build that it is compared with."""
+
+    candidate: Reference
+    current: BuildId | None
+
+
+class Counters(Value):
+    """What the two had done at a moment."""
+
+    candidate: Meter = Meter()
+    current: Meter = Meter()
+
+
+class ObserveRequest(Value):
+    """Judge a candidate beside Current, from a moment on."""
+
+    candidate: Reference
+    current: BuildId | None = Field(description="the build that it is compared with")
+    reference: Tally = Field(description="what that build did when it last had calls")
+    counters: Counters
+    options: ReleaseOptions
+    how: Observe
+    stage: Stage
+    percent: float | None
+    since: datetime
+    replicas: int
+
+
+class Observed(Value):
+    """What an observation found."""
+
+    judged: Judged
+    fault: Fault | None = Field(default=None, description="of a worker, which no figures are needed for")
+    failing: tuple[PendingCall, ...] = Field(default=(), description="calls whose last attempt failed there")
+
+
+class HealRequest(Value):
+    """Follow calls that failed on a bad build."""
+
+    bad: Reference
+    failing: tuple[PendingCall, ...]
+    seconds: float
+
+
+class HealedCall(Value):
+    """A call that failed on a bad build, and what became of it."""
+
+    call: PendingCall
+    outcome: Literal["completed", "failed", "pending", "gone"]
+    build_id: str = Field(default="", description="that completed it")
+
+
+class HealReport(Value):
+    """What became of the calls that failed on a bad build."""
+
+    calls: tuple[HealedCall, ...] = ()
+    more: int = Field(default=0, description="failing calls that are not listed")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every call that is known of completed."""
+        return all(call.outcome == "completed" for call in self.calls) and not self.more
+
+
+class Order(Value):
+    """What a person says to a running release."""
+
+    by: str = Field(max_length=200)
+    reason: str = Field(default="", max_length=1000)
+
+
+class Progress(Value):
+    """Where a release is, for people and for `conduit status`."""
+
+    build_id: BuildId
+    stage: Stage
+    percent: float | None = None
+    waits: Literal["", "paused", "held"] = ""
+    judged: tuple[Judged, ...] = ()
+    fault: str = ""
 
 
 class Registered(Value):

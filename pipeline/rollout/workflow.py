@@ -5,7 +5,7 @@ but begun anew, and finds done what was done.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -14,20 +14,57 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from pipeline import gates
+    from pipeline.gates import GateRequest
+    from pipeline.rollout import page
     from pipeline.rollout.activities import Activities
+    from pipeline.rollout.faults import aborted, failure, fault_of, fault_of_step
+    from pipeline.rollout.heal import Healer
+    from pipeline.rollout.judge import Tally
     from pipeline.rollout.messages import (
+        PROGRESS,
+        Before,
+        Counters,
+        HealReport,
+        HealRequest,
+        ObserveRequest,
+        Order,
+        Pair,
+        Progress,
         Quarantine,
         Quarantined,
+        RampTo,
         Reference,
         Registered,
         ReleaseRequest,
+        Retired,
+        RetireRequest,
         RollBackRequest,
         Route,
         Routed,
-        Routing,
         Started,
         Undo,
     )
+    from pipeline.rollout.observe import Observer
+    from pipeline.rollout.page import heal_lines, progress
+    from pipeline.rollout.pending import PendingCall
+    from pipeline.rollout.plan import (
+        Action,
+        End,
+        Fault,
+        Gate,
+        Judged,
+        Observe,
+        Promote,
+        PutBack,
+        Ramp,
+        Retire,
+        Stage,
+        Start,
+        State,
+        next_action,
+    )
+    from pipeline.rollout.retire import Retirer
 
 T = TypeVar("T")
 
@@ -35,6 +72,10 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
 MOST = timedelta(minutes=5)
 """For a step that does not say how long it may take, retries included."""
+GATE = timedelta(hours=1)
+
+Outcome = tuple[Judged | None, Fault | None]
+NOTHING: Outcome = (None, None)
 
 
 async def step(
@@ -52,6 +93,10 @@ async def step(
     )
 
 
+def _most(action: Observe) -> timedelta:
+    return timedelta(seconds=action.most) + MOST
+
+
 async def start(build: Started) -> None:
     """Have workers of the build beside those of the others, warm and seen by Temporal."""
     await step("start", Activities.start, build)
@@ -60,43 +105,252 @@ async def start(build: Started) -> None:
 
 @workflow.defn
 class Rollout:
-    """Releases one build: start, register, promote, propagate, confirm."""
+    """Releases one build; `plan` says what comes next, and this does it.
+
+    Signals: pause, resume, promote, abort. Query: progress. Temporal's UI shows where it is, in words.
+    """
+
+    @workflow.init
+    def __init__(self, request: ReleaseRequest) -> None:
+        self._request = request
+        self._build = Reference(algorithm=request.build.algorithm, build_id=request.build.build_id)
+        self._state = State(options=request.build.release, candidate=request.build.build_id, was=None)
+        self._before = Before(current=None, was=None, is_used=False)
+        self._orders = 0
+        self._counters = Counters()
+        self._failing: tuple[PendingCall, ...] = ()
+        self._propagated = True
+        self._retired: Retired | None = None
+        self._last_told = ""
 
     @workflow.run
     async def run(self, request: ReleaseRequest) -> Routed:
         """Route the algorithm's calls to the build, or fail and leave them as they were."""
-        build = request.build
-        reference = Reference(algorithm=build.algorithm, build_id=build.build_id)
-        before = await step("read routing", Activities.routing, reference)
+        self._before = await step("read routing", Activities.routing, self._build)
+        self._state = self._state.model_copy(
+            update={
+                "was": self._before.was,
+                "is_current": self._before.current == self._build.build_id,
+                "is_used": self._before.is_used,
+            }
+        )
         try:
-            await step("tidy", Activities.tidy, reference)
-            await start(Started(build=build, replicas=request.replicas, timeout=request.start_timeout))
-            propagated = await self._promote(request, before)
-        except (ActivityError, asyncio.CancelledError):
-            await step("undo", Activities.undo, Undo(candidate=reference, was=before.current))
+            while not isinstance(action := next_action(self._state), End):
+                self._tell()
+                await self._do(action)
+        except asyncio.CancelledError:
+            await self._put_back(blame=False)
             raise
-        return Routed(
-            algorithm=build.algorithm,
-            build_id=build.build_id,
-            previous=before.current,
-            propagated=propagated,
-            by=request.by,
-            reason=request.reason,
+        self._tell()
+        if fault := self._state.fault:
+            raise failure(fault)
+        return self._routed()
+
+    async def _do(self, action: Action) -> None:
+        try:
+            match action:
+                case Observe():
+                    await self._observe(action)
+                case PutBack():
+                    await self._roll_back(action)
+                case _:
+                    judged, fault = await self._unless_aborted(self._perform(action))
+                    self._state = self._state.after(action, judged, fault)
+        except ActivityError as error:
+            self._state = self._state.broke(fault_of_step(error))
+
+    async def _unless_aborted(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+        """Do a step; where a person aborts the release meanwhile, do not wait for its end."""
+        task = asyncio.create_task(work)
+        await workflow.wait_condition(lambda: task.done() or self._state.fault is not None)
+        if not task.done():
+            task.cancel()
+        try:
+            return await task
+        except (ActivityError, asyncio.CancelledError):
+            if self._state.fault is None:
+                raise
+            return NOTHING
+
+    async def _perform(self, action: Action) -> Outcome:
+        match action:
+            case Start():
+                await self._start()
+            case Gate():
+                return await self._gate()
+            case Ramp():
+                await self._count(self._state.was)
+                ramp = RampTo(build=self._build, percent=action.percent)
+                await step(f"ramp {action.percent:g} %", Activities.ramp, ramp)
+            case Promote():
+                await self._promote()
+            case Retire():
+                retire = RetireRequest(
+                    algorithm=self._build.algorithm,
+                    keep=self._state.options.keep,
+                    spare=(self._build.build_id,),
+                )
+                self._retired = await step("retire", Retirer.retire, retire)
+        return NOTHING
+
+    async def _start(self) -> None:
+        request = self._request
+        await step("tidy", Activities.tidy, self._build)
+        await start(Started(build=request.build, replicas=request.replicas, timeout=request.start_timeout))
+        about = Registered(build=request.build, by=request.by, run_url=request.run_url, at=workflow.now())
+        await step("describe", Activities.describe, about)
+
+    async def _gate(self) -> Outcome:
+        request = GateRequest(build=self._request.build, current=self._before.current, by=self._request.by)
+        report = await step("gate", Activities.gate, request, GATE)
+        error = gates.failure(report)
+        told = "; ".join(finding.what for finding in report.findings) or "nothing was found"
+        judged = Judged(stage=Stage.GATE, verdict=report.verdict, reason=told)
+        return judged, fault_of(error) if error else None
+
+    async def _promote(self) -> None:
+        await self._count(self._state.was)
+        expected = (self._before.current, self._request.supersedes or self._before.current)
+        route = Route(algorithm=self._build.algorithm, build_id=self._build.build_id, expected=expected)
+        await step("promote", Activities.route, route)
+        self._propagated = await step("propagate", Activities.propagate, self._build)
+
+    async def _count(self, current: str | None) -> None:
+        """Read the counters before a change of routing: what is counted from then on is its doing."""
+        if self._state.options.watch or self._state.stage is Stage.RAMP:
+            pair = Pair(candidate=self._build, current=current)
+            self._counters = await step("counters", Observer.counters, pair)
+
+    async def _observe(self, action: Observe) -> None:
+        """Judge the build, until a person says something: then the next action is chosen anew."""
+        state, orders = self._state, self._orders
+        watching = asyncio.create_task(
+            step(self._name(action), Observer.observe, self._what_to_observe(action), _most(action))
+        )
+        await workflow.wait_condition(lambda: watching.done() or self._orders != orders)
+        if not watching.done():
+            watching.cancel()
+            await asyncio.wait([watching])
+            return
+        observed = await watching
+        self._failing = observed.failing
+        if self._state is state:
+            self._state = state.after(action, observed.judged, observed.fault)
+
+    def _what_to_observe(self, action: Observe) -> ObserveRequest:
+        state = self._state
+        reference = next((j.current for j in reversed(state.judged) if j.stage is Stage.RAMP), Tally())
+        return ObserveRequest(
+            candidate=self._build,
+            current=state.was,
+            reference=reference,
+            counters=self._counters,
+            options=state.options,
+            how=action,
+            stage=state.stage,
+            percent=state.percent,
+            since=workflow.now(),
+            replicas=self._request.replicas,
         )
 
-    async def _promote(self, request: ReleaseRequest, before: Routing) -> bool:
-        build = request.build
-        reference = Reference(algorithm=build.algorithm, build_id=build.build_id)
-        about = Registered(build=build, by=request.by, run_url=request.run_url, at=workflow.now())
-        await step("describe", Activities.describe, about)
-        await step("promote", Activities.route, self._route(reference, before))
-        propagated = await step("propagate", Activities.propagate, reference)
-        await step("confirm", Activities.confirm, reference)
-        return propagated
+    def _name(self, action: Observe) -> str:
+        if action.waits_for_a_person:
+            return "wait for a person"
+        percent = self._state.percent
+        return f"judge {percent:g} %" if percent else "watch"
 
-    @staticmethod
-    def _route(build: Reference, before: Routing) -> Route:
-        return Route(algorithm=build.algorithm, build_id=build.build_id, expected=before.current)
+    async def _roll_back(self, action: PutBack) -> None:
+        report = await self._put_back(blame=action.quarantine)
+        fault = self._state.fault
+        if report and fault:
+            log = "\n".join(filter(None, [fault.log, *heal_lines(report)]))
+            self._state = self._state.model_copy(update={"fault": fault.model_copy(update={"log": log})})
+        self._state = self._state.after(action)
+
+    async def _put_back(self, *, blame: bool) -> HealReport | None:
+        """Routing first, then the mark that keeps the build from coming back, then its workers and callers."""
+        stays = self._state.is_current and not blame
+        undo = Undo(candidate=self._build, was=self._before.was, stays=stays)
+        await step("undo", Activities.undo, undo)
+        if not blame:
+            await step("stop", Activities.stop, self._build)
+            return None
+        quarantine = Quarantine(reason=self._blame(), by=self._request.by, at=workflow.now())
+        await self._try(
+            "quarantine", Activities.quarantine, Quarantined(build=self._build, quarantine=quarantine)
+        )
+        heal = HealRequest(
+            bad=self._build, failing=self._failing, seconds=self._state.options.heal_limit.total_seconds()
+        )
+        _, report = await asyncio.gather(
+            self._try("stop", Activities.stop, self._build), self._try("heal", Healer.heal, heal)
+        )
+        return report
+
+    async def _try(
+        self, name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object
+    ) -> T | None:
+        """Do a step whose failure changes nothing in what the release comes to."""
+        try:
+            return await step(name, activity, argument)
+        except ActivityError:
+            workflow.logger.warning("the step %s of a roll-back failed", name, exc_info=True)
+            return None
+
+    def _blame(self) -> str:
+        fault = self._state.fault
+        return " ".join(filter(None, [fault.what, fault.why])) if fault else ""
+
+    def _routed(self) -> Routed:
+        return Routed(
+            algorithm=self._build.algorithm,
+            build_id=self._build.build_id,
+            previous=self._before.current,
+            propagated=self._propagated,
+            by=self._request.by,
+            reason=self._request.reason,
+            judged=self._state.judged,
+            retired=self._retired,
+        )
+
+    @workflow.signal
+    def pause(self, order: Order) -> None:
+        """Do not go forward; a bad build is rolled back all the same."""
+        self._told(self._state.pause())
+
+    @workflow.signal
+    def resume(self, order: Order) -> None:
+        """Go on after a pause; what was held is judged anew."""
+        self._told(self._state.resume())
+
+    @workflow.signal
+    def promote(self, order: Order) -> None:
+        """Make the build Current without more of the ramp, or end the watch."""
+        self._told(self._state.promote())
+
+    @workflow.signal
+    def abort(self, order: Order) -> None:
+        """Stop and go back."""
+        self._told(self._state.abort(aborted(order)))
+
+    def _told(self, state: State) -> None:
+        self._state = state
+        self._orders += 1
+        self._tell()
+
+    @workflow.query
+    def progress(self) -> Progress:
+        """Where the release is."""
+        return progress(self._state)
+
+    def _tell(self) -> None:
+        """Show it in Temporal's UI, and to those who ask without this workflow's worker being there."""
+        now = progress(self._state)
+        workflow.set_current_details(page.markdown(self._build.algorithm, now))
+        told = now.model_dump_json()
+        if told != self._last_told:
+            self._last_told = told
+            workflow.upsert_memo({PROGRESS: told})
 
 
 @workflow.defn
@@ -109,7 +363,7 @@ class RollBack:
         algorithm = request.target.algorithm
         target = Reference(algorithm=algorithm, build_id=request.target.build_id)
         await start(Started(build=request.target, replicas=request.replicas, timeout=request.start_timeout))
-        route = Route(algorithm=algorithm, build_id=target.build_id, expected=request.bad)
+        route = Route(algorithm=algorithm, build_id=target.build_id, expected=(request.bad,))
         await step("route", Activities.route, route)
         propagated = await step("propagate", Activities.propagate, target)
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())

@@ -21,7 +21,7 @@ from tests.parts.repos import ACTIVITY, FILES, PROJECT
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually, eventually_sync
 
-NO_TESTS = "test = []\n"
+NO_TESTS = "test = []\nrelease.steps = []\nrelease.watch = '0s'\n"
 DIES_LATER = ACTIVITY + "\nimport os, threading\nthreading.Timer({seconds}, os._exit, [9]).start()\n"
 
 
@@ -221,7 +221,10 @@ BAD_COMMITS: Mapping[str, tuple[Mapping[str, str], type[ConduitError], str]] = {
         "lower-case",
     ),
     "a worker that dies after it registered": (
-        {"activities.py": "import sys\n" + DIES_LATER.format(seconds=3)},
+        {
+            "activities.py": "import sys\n" + DIES_LATER.format(seconds=3),
+            "pyproject.toml": PROJECT + TABLE + "test = []\nrelease.steps = []\nrelease.watch = '5s'\n",
+        },
         errors.WorkerDied,
         "died",
     ),
@@ -249,6 +252,7 @@ def test_a_bad_commit_is_refused_and_production_untouched(
     }
     if (
         "pyproject.toml" in named
+        and "test = []" not in named["pyproject.toml"]
         and kind is not errors.TestsFailed
         and "'../x'" not in named["pyproject.toml"]
     ):

@@ -68,7 +68,7 @@ def test_the_limit_of_versions_is_named() -> None:
 
 def test_changed_routing_names_both_builds() -> None:
     error = diagnosis.routing_changed(
-        Route(algorithm="measure", build_id="new", expected="old"), deployment("other")
+        Route(algorithm="measure", build_id="new", expected=("old",)), deployment("other")
     )
     assert "other" in error.why
     assert "old" in error.why

@@ -1,0 +1,62 @@
+"""`[tool.conduit.release]`: how a build is let at production calls, and how it is judged there."""
+
+from datetime import timedelta
+from typing import Literal
+
+from pydantic import Field
+
+from pipeline.options.table import Duration, Table
+
+
+class RampStep(Table):
+    """A share of the workflows, and for how long at least."""
+
+    ramp: float = Field(gt=0, lt=100, description="Per cent of the workflow IDs that go to the new build.")
+    for_: Duration = Field(alias="for", description="How long the build is judged there, at least.")
+
+
+def ramp_step(percent: float, seconds: float) -> RampStep:
+    """Make a step without going through TOML."""
+    return RampStep.model_validate({"ramp": percent, "for": timedelta(seconds=seconds)})
+
+
+class ReleaseOptions(Table):
+    """The table `[tool.conduit.release]`."""
+
+    steps: tuple[RampStep, ...] = Field(
+        default=(ramp_step(10, 30), ramp_step(50, 30)),
+        max_length=20,
+        description="The ramp. A first build has none, nor has an algorithm that nobody calls.",
+    )
+    min_calls: int = Field(
+        default=20, ge=1, description="Calls that a step needs to pass; with fewer it is inconclusive."
+    )
+    max_failure_rate: float = Field(
+        default=0.02,
+        ge=0,
+        lt=1,
+        description="Share of failed attempts that is borne, unless Current has more.",
+    )
+    max_slowdown: float = Field(
+        default=5.0, gt=1, description="How many times as long as Current's its calls may take."
+    )
+    watch: Duration = Field(
+        default=timedelta(minutes=1), description="How long the build is judged after it became Current."
+    )
+    on_inconclusive: Literal["hold", "go-on"] = Field(
+        default="go-on",
+        description="What becomes of a step with too few calls when `inconclusive-limit` is over.",
+    )
+    inconclusive_limit: Duration = Field(
+        default=timedelta(seconds=30), description="How long a step waits for more calls, after its time."
+    )
+    hold_limit: Duration = Field(
+        default=timedelta(days=1), description="How long a held or paused release waits for a person."
+    )
+    heal_limit: Duration = Field(
+        default=timedelta(seconds=30),
+        description="How long a roll-back waits for the calls that failed on the bad build to complete.",
+    )
+    keep: int = Field(
+        default=2, ge=1, le=50, description="Earlier good builds whose workers are kept for a roll-back."
+    )

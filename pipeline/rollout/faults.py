@@ -1,0 +1,44 @@
+"""Between our errors, what an activity's failure carries, and a release's fault."""
+
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from pipeline import errors
+from pipeline.errors import ConduitError
+from pipeline.rollout.messages import Order
+from pipeline.rollout.plan import Fault
+
+
+def fault_of(error: ConduitError) -> Fault:
+    """An error that the build is to blame for."""
+    return Fault(error=type(error).__name__, **error.fields(), by_the_build=True)
+
+
+def fault_of_step(failed: ActivityError) -> Fault:
+    """A step that could not be done: the build may be good, and is not quarantined."""
+    cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.type in errors.all_errors() and cause.details:
+        return Fault(error=cause.type, **cause.details[0], by_the_build=False)
+    return Fault(
+        error=errors.TemporalRefused.__name__,
+        what="A step of the release failed for a reason that was not foreseen.",
+        why=str(cause or failed),
+        now="Look at it in Temporal's UI.",
+        by_the_build=False,
+    )
+
+
+def aborted(order: Order) -> Fault:
+    """A person's word."""
+    return Fault(
+        error=errors.Aborted.__name__,
+        what=f"{order.by} aborted the release.",
+        why=order.reason,
+        now="Commit a better build, or deliver this one again with --force and --reason.",
+        by_the_build=True,
+    )
+
+
+def failure(fault: Fault) -> ApplicationError:
+    """What the workflow fails with: the command that follows makes our error of it again."""
+    fields = fault.model_dump(include={"what", "why", "now", "log"})
+    return ApplicationError(fault.what, fields, type=fault.error, non_retryable=True)

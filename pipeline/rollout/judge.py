@@ -1,0 +1,176 @@
+"""How a build does at production calls: worker heartbeats in, a verdict out. Pure."""
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Self
+
+from pydantic import Field
+
+from pipeline.deployments import Worker
+from pipeline.gates import Verdict
+from pipeline.models import Value
+from pipeline.options.release import ReleaseOptions
+
+DOUBT = 0.001
+"""A build is called bad when a good one would do as badly less often than this. It is looked at every second."""
+FEWEST_FAILURES = 3
+"""One call that fails, and its retry, say nothing of a build."""
+ENOUGH = 10
+"""Calls of Current from which its own rates count."""
+LEAST_BUSY = 15.0
+"""Seconds that a build has spent on calls before it can be called slow."""
+SHORTEST = 1.0
+"""Seconds of a call below which heartbeats, one a second, cannot tell how long it takes."""
+UNFINISHED = 2
+"""Calls that are reckoned as finished though they are not: one long call is not a slow build."""
+
+
+class Tally(Value):
+    """What a build did over some time. A call that is tried three times counts three times."""
+
+    calls: int = Field(default=0, ge=0)
+    failed: int = Field(default=0, ge=0)
+    busy: float = Field(
+        default=0.0, ge=0, description="seconds that its workers spent on calls, all slots added"
+    )
+
+    @property
+    def rate(self) -> float:
+        """The share that failed."""
+        return self.failed / self.calls if self.calls else 0.0
+
+
+class Judgement(Value):
+    """A verdict, and the figures in words."""
+
+    verdict: Verdict
+    reason: str
+
+
+class Count(Value):
+    """The counters of one worker process."""
+
+    processed: int
+    failed: int
+
+
+class Meter(Value):
+    """Reads the counters of a build's workers, which start again with each process, as sums since a moment."""
+
+    since: Mapping[str, Count] = {}
+    """Of the workers that were there at that moment, by their keys."""
+    latest: Mapping[str, Count] = {}
+    busy: float = 0.0
+    at: datetime | None = None
+
+    def read(self, workers: Iterable[Worker], now: datetime) -> Self:
+        """Take in what the workers report now."""
+        seen = tuple(workers)
+        counts = {w.key: Count(processed=w.processed, failed=w.failed) for w in seen}
+        passed = (now - self.at).total_seconds() if self.at else 0.0
+        used = sum(worker.used_slots for worker in seen)
+        return self.model_copy(
+            update={
+                "since": self.since if self.at else counts,
+                "latest": {**self.latest, **counts},
+                "busy": self.busy + used * max(passed, 0.0),
+                "at": now,
+            }
+        )
+
+    @property
+    def tally(self) -> Tally:
+        """The sums since that moment."""
+        none = Count(processed=0, failed=0)
+        grown = [(count, self.since.get(key, none)) for key, count in self.latest.items()]
+        return Tally(
+            calls=sum(max(0, count.processed - before.processed) for count, before in grown),
+            failed=sum(max(0, count.failed - before.failed) for count, before in grown),
+            busy=self.busy,
+        )
+
+    @property
+    def before(self) -> Tally:
+        """What these workers had done before that moment."""
+        return Tally(
+            calls=sum(count.processed for count in self.since.values()),
+            failed=sum(count.failed for count in self.since.values()),
+        )
+
+
+def chance(failed: int, calls: int, rate: float) -> float:
+    """How often a build that fails at `rate` fails so often or more in so many calls (the exact binomial tail)."""
+    if failed <= calls * rate:
+        return 1.0
+    if rate <= 0.0:
+        return 0.0
+    log_term = (
+        math.lgamma(calls + 1)
+        - math.lgamma(failed + 1)
+        - math.lgamma(calls - failed + 1)
+        + failed * math.log(rate)
+        + (calls - failed) * math.log1p(-rate)
+    )
+    term, total = math.exp(log_term), 0.0
+    for k in range(failed, calls + 1):
+        total += term
+        term *= (calls - k) / (k + 1) * rate / (1 - rate)
+        if term < total * 1e-9:
+            break
+    return min(1.0, total)
+
+
+def borne(options: ReleaseOptions, references: Iterable[Tally]) -> float:
+    """The failure rate that is not held against a build: the configured one, or Current's where that is higher."""
+    return max([options.max_failure_rate, *(t.rate for t in references if t.calls >= ENOUGH)])
+
+
+def is_clearly_failing(candidate: Tally, rate: float) -> bool:
+    """Whether no good build would fail so often."""
+    return candidate.failed >= FEWEST_FAILURES and chance(candidate.failed, candidate.calls, rate) < DOUBT
+
+
+def mean_duration(of: Tally, *, unfinished: float = 0, spare: float = 0.0) -> float:
+    """Seconds that a call takes, by Little's law: the time that slots were in use, over the calls that ended."""
+    return (of.busy + spare) / max(of.calls + unfinished, 1)
+
+
+def slowness(candidate: Tally, current: Tally, options: ReleaseOptions) -> str:
+    """Why a build counts as slow or hanging beside Current; empty if it does not, or if it cannot be told."""
+    if current.calls < ENOUGH or candidate.busy < LEAST_BUSY:
+        return ""
+    # Both are reckoned in the candidate's favour.
+    theirs = mean_duration(candidate, unfinished=UNFINISHED)
+    ours = mean_duration(current, spare=1.0)
+    if theirs < SHORTEST or theirs <= options.max_slowdown * ours:
+        return ""
+    return (
+        f"its calls take {theirs:.1f} s or longer where Current's take {mean_duration(current):.1f} s "
+        f"({candidate.calls} ended in {candidate.busy:.0f} s of work)"
+    )
+
+
+def judge(candidate: Tally, current: Tally, before: Tally, options: ReleaseOptions) -> Judgement:
+    """Judge a build.
+
+    Args:
+        candidate: what it did since the step began.
+        current: what Current did over the same time, or over the ramp where it gets no calls any more.
+        before: what Current had done until then.
+        options: of the release.
+    """
+    rate = borne(options, (current, before))
+    told = f"{candidate.failed} of {candidate.calls} calls failed, {rate:.1%} are borne"
+    if is_clearly_failing(candidate, rate):
+        return Judgement(verdict=Verdict.FAIL, reason=told)
+    if slow := slowness(candidate, current, options):
+        return Judgement(verdict=Verdict.FAIL, reason=slow)
+    if candidate.calls < options.min_calls:
+        return Judgement(
+            verdict=Verdict.INCONCLUSIVE,
+            reason=f"{told}; a verdict needs {options.min_calls} calls",
+        )
+    if candidate.rate > rate:
+        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"{told}; that may be chance")
+    return Judgement(verdict=Verdict.PASS, reason=told)

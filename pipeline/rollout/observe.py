@@ -1,0 +1,226 @@
+"""Judging a build at production calls: reads heartbeats until the figures say enough or the time is over."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import UTC, datetime
+
+from temporalio import activity
+from temporalio.client import Client
+
+from pipeline.deployments import Deployments, Worker
+from pipeline.gates import Verdict
+from pipeline.models import Value
+from pipeline.rollout import diagnosis
+from pipeline.rollout.faults import fault_of
+from pipeline.rollout.judge import Judgement, Meter, Tally, judge
+from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair
+from pipeline.rollout.pending import PendingCall, pending_calls
+from pipeline.rollout.plan import Fault, Judged
+from pipeline.runtimes import Runtime
+
+OBSERVE = "conduit.observe"
+EVERY = 1.0
+"""Seconds between two looks: a worker's heartbeat comes once a second."""
+QUIET = 2.0
+"""Seconds without a call after which an algorithm that was never called counts as not in use."""
+SILENT = 10.0
+"""Seconds without a heartbeat after which a worker that runs is taken for stuck."""
+FIRST_SCAN, LAST_SCAN = 3.0, 15.0
+"""Seconds between two looks at the callers, which cost a request for each: at first, and in the end."""
+
+
+class Seen(Value):
+    """All that an observation has gathered. It travels in the heartbeat: another attempt goes on from it."""
+
+    candidate: Meter = Meter()
+    current: Meter = Meter()
+    timed_out: Mapping[str, tuple[str, ...]] = {}
+    """Attempts that the server gave up, by build; the workers' counters do not have them."""
+    workflows: tuple[str, ...] = ()
+    """Those that were seen to have a call with the candidate."""
+
+    def with_calls(self, calls: Iterable[PendingCall], candidate: str, first: bool) -> "Seen":
+        """Take in what callers wait for."""
+        timed_out = {build: set(keys) for build, keys in self.timed_out.items()}
+        reached = set(self.workflows)
+        for call in calls:
+            if call.build_id == candidate:
+                reached.add(call.workflow_id)
+            if call.timed_out and not call.running and not first:
+                timed_out.setdefault(call.build_id, set()).add(f"{call.key}/{call.attempt}")
+        return self.model_copy(
+            update={
+                "timed_out": {build: tuple(sorted(keys)) for build, keys in timed_out.items()},
+                "workflows": tuple(sorted(reached)),
+            }
+        )
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether either build had a call."""
+        tallies = (self.candidate.tally, self.current.tally)
+        return any(tally.calls or tally.busy for tally in tallies) or bool(self.workflows)
+
+    def tally(self, meter: Meter, build_id: str | None) -> Tally:
+        """The counters, and what the server gave up."""
+        counted, more = meter.tally, len(self.timed_out.get(build_id or "", ()))
+        return counted.model_copy(update={"calls": counted.calls + more, "failed": counted.failed + more})
+
+
+class Beats:
+    """When each worker's heartbeat last moved, by our own clock: a worker's own clock may differ."""
+
+    def __init__(self) -> None:
+        self._moved: dict[str, float] = {}
+        self._latest: dict[str, datetime] = {}
+
+    def read(self, workers: Iterable[Worker], now: float) -> None:
+        """Take in the latest heartbeats."""
+        for worker in workers:
+            before = self._latest.get(worker.key)
+            if before is not None and worker.heartbeat > before:
+                self._moved[worker.key] = now
+            self._latest[worker.key] = worker.heartbeat
+
+    @property
+    def heard(self) -> int:
+        """How many processes were heard."""
+        return len(self._moved)
+
+    def silent(self, now: float, most: float) -> bool:
+        """Whether one that was heard is heard no more."""
+        return any(now - moved > most for moved in self._moved.values())
+
+    def all_silent(self, now: float, most: float) -> bool:
+        """Whether none is heard: then it may be the server that does not hear."""
+        return bool(self._moved) and all(now - moved > most for moved in self._moved.values())
+
+
+class Observer:
+    """Bound to one namespace and one runtime."""
+
+    def __init__(self, client: Client, deployments: Deployments, runtime: Runtime) -> None:
+        self._client = client
+        self._deployments = deployments
+        self._runtime = runtime
+
+    @activity.defn(name="conduit.counters")
+    async def counters(self, pair: Pair) -> Counters:
+        """Read the workers' counters before routing changes: what they count from then on is the change's."""
+        workers = await self._deployments.workers(pair.candidate.algorithm)
+        seen = _read(Seen(), _of(workers, pair.candidate.build_id), _of(workers, pair.current))
+        return Counters(candidate=seen.candidate, current=seen.current)
+
+    @activity.defn(name=OBSERVE)
+    async def observe(self, request: ObserveRequest) -> Observed:
+        """Judge a candidate until it is clearly bad, good for long enough, or the time is over."""
+        seen = _from_heartbeat() or Seen(
+            candidate=request.counters.candidate, current=request.counters.current
+        )
+        scanned = 0.0
+        ours, theirs = Beats(), Beats()
+        async for now in _looks():
+            workers = await self._deployments.workers(request.candidate.algorithm)
+            mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
+            seen = _read(seen, mine, others)
+            if now - scanned > _pause(request):
+                calls = await pending_calls(self._client, request.candidate.algorithm)
+                seen = seen.with_calls(calls, request.candidate.build_id, first=not scanned)
+                scanned = now
+            activity.heartbeat(seen)
+            ours.read(mine, now)
+            theirs.read(others, now)
+            fault = await self._fault(request, ours, theirs, now)
+            judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
+            if judged:
+                return Observed(judged=judged, fault=fault, failing=await self._failing(request, judged))
+        raise AssertionError("looks do not end")
+
+    async def _failing(self, request: ObserveRequest, judged: Judged) -> tuple[PendingCall, ...]:
+        if judged.verdict is not Verdict.FAIL:
+            return ()
+        calls = await pending_calls(self._client, request.candidate.algorithm)
+        return tuple(c for c in calls if c.build_id == request.candidate.build_id)
+
+    async def _fault(self, request: ObserveRequest, ours: Beats, theirs: Beats, now: float) -> Fault | None:
+        build = request.candidate
+        workers = await asyncio.to_thread(self._runtime.workers, build.algorithm)
+        dead = [worker for worker in workers if worker.build_id == build.build_id and not worker.alive]
+        if dead:
+            return fault_of(diagnosis.death(dead[0], await self._log(request)))
+        if ours.heard > request.replicas + 1:
+            return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
+        if ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
+            return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
+        return None
+
+    async def _log(self, request: ObserveRequest) -> str:
+        build = request.candidate
+        return await asyncio.to_thread(self._runtime.log, build.algorithm, build.build_id)
+
+
+def conclusion(request: ObserveRequest, seen: Seen) -> Judged | None:
+    """What the figures come to, if they are enough to end the observation. Pure but for the clock."""
+    judgement = _judgement(request, seen)
+    elapsed = (datetime.now(UTC) - request.since).total_seconds()
+    how = request.how
+    is_quiet = how.ends_if_quiet and elapsed > QUIET and not seen.is_at_work
+    passes = judgement.verdict is Verdict.PASS and elapsed >= how.least and not how.waits_for_a_person
+    # Where nobody calls either build, waiting longer brings no calls.
+    nobody = elapsed >= how.least and not seen.is_at_work
+    over = elapsed >= how.most or (nobody and not how.waits_for_a_person)
+    if judgement.verdict is Verdict.FAIL or passes or over or is_quiet:
+        return _told(request, seen, judgement)
+    return None
+
+
+def _judged(request: ObserveRequest, seen: Seen, fault: Fault) -> Judged:
+    return _told(request, seen, Judgement(verdict=Verdict.FAIL, reason=fault.what))
+
+
+def _told(request: ObserveRequest, seen: Seen, judgement: Judgement) -> Judged:
+    return Judged(
+        stage=request.stage,
+        percent=request.percent,
+        verdict=judgement.verdict,
+        reason=judgement.reason,
+        candidate=seen.tally(seen.candidate, request.candidate.build_id),
+        current=seen.tally(seen.current, request.current),
+        workflows=len(seen.workflows),
+    )
+
+
+def _judgement(request: ObserveRequest, seen: Seen) -> Judgement:
+    candidate = seen.tally(seen.candidate, request.candidate.build_id)
+    current = seen.tally(seen.current, request.current)
+    # After promotion Current is the candidate, and the one before it has no calls to be compared with.
+    beside = current if current.calls >= request.reference.calls else request.reference
+    return judge(candidate, beside, seen.current.before, request.options)
+
+
+def _read(seen: Seen, mine: Iterable[Worker], others: Iterable[Worker]) -> Seen:
+    now = datetime.now(UTC)
+    return seen.model_copy(
+        update={"candidate": seen.candidate.read(mine, now), "current": seen.current.read(others, now)}
+    )
+
+
+def _of(workers: Iterable[Worker], build_id: str | None) -> list[Worker]:
+    return [worker for worker in workers if worker.build_id == build_id]
+
+
+def _pause(request: ObserveRequest) -> float:
+    elapsed = (datetime.now(UTC) - request.since).total_seconds()
+    return min(max(FIRST_SCAN, elapsed / 10), LAST_SCAN)
+
+
+def _from_heartbeat() -> Seen | None:
+    details = activity.info().heartbeat_details
+    return Seen.model_validate(details[0]) if details else None
+
+
+async def _looks() -> AsyncIterator[float]:
+    while True:
+        yield time.monotonic()
+        await asyncio.sleep(EVERY)

@@ -1,0 +1,298 @@
+"""What a release does next. Pure: the state and what came of the last action in, the next action out.
+
+    start ─ gate ─ ramp … ramp ─ promote ─ watch ─ retire ─ done
+                └──── any fault ────┴─ roll back ─ failed
+
+Pausing and holding keep a release from going forward. Nothing keeps it from going back.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field
+
+from pipeline.gates import Verdict
+from pipeline.models import BuildId, Value
+from pipeline.options.release import ReleaseOptions
+from pipeline.rollout.judge import Tally
+
+
+class Stage(StrEnum):
+    """Where on its route a release is."""
+
+    START = "start"
+    GATE = "gate"
+    RAMP = "ramp"
+    PROMOTE = "promote"
+    WATCH = "watch"
+    RETIRE = "retire"
+    DONE = "done"
+    FAILED = "failed"
+
+
+FORWARD = {
+    Stage.START: Stage.GATE,
+    Stage.GATE: Stage.RAMP,
+    Stage.RAMP: Stage.PROMOTE,
+    Stage.PROMOTE: Stage.WATCH,
+    Stage.WATCH: Stage.RETIRE,
+    Stage.RETIRE: Stage.DONE,
+}
+
+
+class Start(Value):
+    """Have live, registered workers."""
+
+    kind: Literal["start"] = "start"
+
+
+class Gate(Value):
+    """Call the candidate alone."""
+
+    kind: Literal["gate"] = "gate"
+
+
+class Ramp(Value):
+    """Route a share of the workflows to the candidate."""
+
+    kind: Literal["ramp"] = "ramp"
+    percent: float
+
+
+class Observe(Value):
+    """Judge the candidate at production calls."""
+
+    kind: Literal["observe"] = "observe"
+    least: float = Field(description="seconds before it may pass")
+    most: float = Field(description="seconds after which it is inconclusive")
+    waits_for_a_person: bool = Field(default=False, description="only a failure or a person's word ends it")
+    ends_if_quiet: bool = Field(default=False, description="over at once where nobody calls")
+
+
+class Promote(Value):
+    """Make the candidate Current and clear the ramp."""
+
+    kind: Literal["promote"] = "promote"
+
+
+class Retire(Value):
+    """Stop and delete what is past retention."""
+
+    kind: Literal["retire"] = "retire"
+
+
+class PutBack(Value):
+    """Put the routing back, clear the ramp, quarantine the candidate if it is to blame."""
+
+    kind: Literal["put back"] = "put back"
+    quarantine: bool
+
+
+class End(Value):
+    """Nothing is left to do."""
+
+    kind: Literal["end"] = "end"
+
+
+Action = Start | Gate | Ramp | Observe | Promote | Retire | PutBack | End
+
+
+class Fault(Value):
+    """Why a release goes no further."""
+
+    error: str = Field(description="name in pipeline.errors")
+    what: str
+    why: str = ""
+    now: str = ""
+    log: str = ""
+    by_the_build: bool = Field(description="the build is to blame, and is quarantined")
+
+
+class Judged(Value):
+    """What a step came to, for people."""
+
+    stage: Stage
+    percent: float | None = None
+    verdict: Verdict
+    reason: str
+    candidate: Tally = Tally()
+    current: Tally = Tally()
+    workflows: int = Field(
+        default=0, description="that were seen to have a call with the candidate, at least"
+    )
+
+
+class State(Value):
+    """A release at one moment."""
+
+    options: ReleaseOptions
+    candidate: BuildId
+    was: BuildId | None = Field(description="the build to go back to, if there is one")
+    is_current: bool = Field(default=False, description="whether the candidate was Current when this began")
+    is_used: bool = Field(default=True, description="whether Current was ever called")
+    stage: Stage = Stage.START
+    step: int = Field(default=0, description="of the ramp")
+    is_ramped: bool = Field(default=False, description="whether the step's share is routed")
+    held: bool = Field(default=False, description="inconclusive: a person has to decide")
+    paused: bool = False
+    at_once: bool = Field(default=False, description="a person said: without a ramp")
+    fault: Fault | None = None
+    judged: tuple[Judged, ...] = ()
+
+    @property
+    def percent(self) -> float | None:
+        """The share of workflows that the ramp's step gives to the candidate."""
+        return self.options.steps[self.step].ramp if self.stage is Stage.RAMP else None
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Whether it goes forward only when told."""
+        return self.paused or self.held
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can stop it any more."""
+        return self.stage in (Stage.RETIRE, Stage.DONE, Stage.FAILED)
+
+    @property
+    def _has_ramp(self) -> bool:
+        judges = self.is_used or self.options.on_inconclusive == "hold"
+        return bool(self.options.steps) and self.was is not None and judges and not self.at_once
+
+    def pause(self) -> Self:
+        """A person said: do not go forward."""
+        return self.model_copy(update={"paused": True, "at_once": False})
+
+    def resume(self) -> Self:
+        """A person said: go on. What was held is judged anew."""
+        return self.model_copy(update={"paused": False, "held": False})
+
+    def promote(self) -> Self:
+        """A person said: make it Current now, whatever its figures; after that: end the watch. Gates count on."""
+        told = self.model_copy(update={"paused": False, "held": False, "at_once": True})
+        skipped_to = {Stage.RAMP: Stage.PROMOTE, Stage.WATCH: Stage.RETIRE}
+        return told._to(skipped_to[self.stage]) if self.stage in skipped_to else told
+
+    def abort(self, fault: Fault) -> Self:
+        """A person said: stop and go back."""
+        return self if self.fault or self.is_over else self.model_copy(update={"fault": fault})
+
+    def broke(self, fault: Fault) -> Self:
+        """An action could not be done."""
+        if self.stage is Stage.RETIRE:  # what is live stays live
+            return self._to(Stage.DONE)
+        if self.fault:  # even rolling back failed; nothing is left to try
+            return self._to(Stage.FAILED)
+        return self.model_copy(update={"fault": fault})
+
+    def after(self, action: Action, judged: Judged | None = None, fault: Fault | None = None) -> Self:
+        """An action was done; `judged` and `fault` are what a gate or an observation found."""
+        if isinstance(action, PutBack):
+            return self._to(Stage.FAILED)
+        if self.fault:
+            return self
+        told = self.model_copy(update={"judged": (*self.judged, judged)}) if judged else self
+        if fault is None and judged and judged.verdict is Verdict.FAIL:
+            fault = judged_bad(self, judged)
+        if fault:
+            return told.broke(fault)
+        if isinstance(action, Ramp):
+            return told.model_copy(update={"is_ramped": True})
+        return told._observed(action, judged) if isinstance(action, Observe) and judged else told._forward()
+
+    def _observed(self, action: Observe, judged: Judged) -> Self:
+        if self.stage is Stage.WATCH:  # it is live, and nothing speaks against it
+            return self._forward()
+        if action.waits_for_a_person:
+            return self.broke(_nobody_decided(action.most))
+        if judged.verdict is Verdict.INCONCLUSIVE and self.options.on_inconclusive == "hold":
+            return self.model_copy(update={"held": True})
+        return self._forward()
+
+    def _forward(self) -> Self:
+        if self.stage is Stage.RAMP and self.step + 1 < len(self.options.steps):
+            return self.model_copy(update={"step": self.step + 1, "is_ramped": False})
+        return self._to(FORWARD[self.stage])._past_what_is_not_needed()
+
+    def _past_what_is_not_needed(self) -> Self:
+        if self.stage in (Stage.GATE, Stage.RAMP) and self.is_current:
+            return self._to(Stage.PROMOTE)
+        if self.stage is Stage.RAMP and not self._has_ramp:
+            return self._to(Stage.PROMOTE)
+        if self.stage is Stage.WATCH and not self.options.watch:
+            return self._to(Stage.RETIRE)
+        return self
+
+    def _to(self, stage: Stage) -> Self:
+        return self.model_copy(update={"stage": stage, "held": False})
+
+
+def next_action(state: State) -> Action:
+    """What to do now."""
+    if state.stage in (Stage.DONE, Stage.FAILED):
+        return End()
+    if state.fault and not state.is_over:
+        return PutBack(quarantine=state.fault.by_the_build)
+    if state.stage is Stage.RAMP:
+        return _ramp(state)
+    if state.stage is Stage.WATCH:
+        return _watch(state)
+    if state.stage is Stage.PROMOTE and state.paused:
+        return _until_told(state)
+    return SIMPLE[state.stage]
+
+
+SIMPLE: Mapping[Stage, Action] = {
+    Stage.START: Start(),
+    Stage.GATE: Gate(),
+    Stage.PROMOTE: Promote(),
+    Stage.RETIRE: Retire(),
+}
+
+
+def _ramp(state: State) -> Action:
+    if state.waits_for_a_person:
+        return _until_told(state)
+    step = state.options.steps[state.step]
+    return _observe(state, step.for_.total_seconds()) if state.is_ramped else Ramp(percent=step.ramp)
+
+
+def _watch(state: State) -> Action:
+    if state.waits_for_a_person:
+        return _until_told(state)
+    return _observe(state, state.options.watch.total_seconds())
+
+
+def _observe(state: State, least: float) -> Observe:
+    quiet = not state.is_used and state.options.on_inconclusive == "go-on"
+    # After the watch nothing is decided by the number of calls: there is nothing to wait for.
+    more = 0.0 if state.stage is Stage.WATCH else state.options.inconclusive_limit.total_seconds()
+    return Observe(least=least, most=least + more, ends_if_quiet=quiet)
+
+
+def _until_told(state: State) -> Observe:
+    limit = state.options.hold_limit.total_seconds()
+    return Observe(least=limit, most=limit, waits_for_a_person=True)
+
+
+def judged_bad(state: State, judged: Judged) -> Fault:
+    """The fault of a build whose figures are bad."""
+    where = f"at {state.percent:g} % of the workflows" if state.percent else "after it became Current"
+    return Fault(
+        error="BuildTurnedBad",
+        what=f"Build {state.candidate} turned bad {where}.",
+        why=f"{judged.reason}.",
+        now="Calls go to the build before it. Mend it and push again.",
+        by_the_build=True,
+    )
+
+
+def _nobody_decided(seconds: float) -> Fault:
+    return Fault(
+        error="NotJudged",
+        what=f"Nobody decided within {seconds:.0f} seconds.",
+        why="The release waited for a person: it was paused, or too few calls came to judge it.",
+        now="Deliver the commit again when there are calls; `conduit promote` goes on without them.",
+        by_the_build=False,
+    )

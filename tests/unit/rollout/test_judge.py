@@ -1,0 +1,116 @@
+"""What figures of heartbeats come to."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.deployments import Worker
+from pipeline.gates import Verdict
+from pipeline.options.release import ReleaseOptions
+from pipeline.rollout.judge import Meter, Tally, borne, chance, judge
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+OPTIONS = ReleaseOptions()
+NONE = Tally()
+
+
+def worker(key: str, processed: int, failed: int = 0, used: int = 0) -> Worker:
+    return Worker(
+        key=key,
+        identity=key,
+        build_id="b",
+        task_queue="q",
+        running=True,
+        heartbeat=START,
+        used_slots=used,
+        processed=processed,
+        failed=failed,
+    )
+
+
+def verdict(calls: int, failed: int, current: Tally = NONE, before: Tally = NONE) -> Verdict:
+    return judge(Tally(calls=calls, failed=failed), current, before, OPTIONS).verdict
+
+
+@pytest.mark.parametrize(
+    ("calls", "failed", "expected"),
+    [
+        (0, 0, Verdict.INCONCLUSIVE),
+        (19, 0, Verdict.INCONCLUSIVE),
+        (20, 0, Verdict.PASS),
+        (2, 2, Verdict.INCONCLUSIVE),
+        (3, 3, Verdict.FAIL),
+        (20, 1, Verdict.INCONCLUSIVE),
+        (100, 2, Verdict.PASS),
+        (12, 4, Verdict.FAIL),
+        (1000, 25, Verdict.INCONCLUSIVE),
+        (1000, 60, Verdict.FAIL),
+    ],
+)
+def test_a_verdict_needs_calls_and_a_failure_needs_few(calls: int, failed: int, expected: Verdict) -> None:
+    assert verdict(calls, failed) is expected
+
+
+def test_what_fails_on_current_too_is_not_held_against_the_build() -> None:
+    current = Tally(calls=100, failed=30)
+    assert verdict(30, 9, current) is Verdict.PASS
+    assert verdict(30, 9, before=current) is Verdict.PASS
+    assert verdict(30, 29, current) is Verdict.FAIL
+    assert verdict(30, 9, Tally(calls=3, failed=3)) is Verdict.FAIL
+
+
+def test_a_build_whose_calls_do_not_end_is_slow() -> None:
+    current = Tally(calls=100, busy=20)
+    hanging = judge(Tally(calls=0, busy=16), current, NONE, OPTIONS)
+    assert hanging.verdict is Verdict.FAIL
+    assert "0.2 s" in hanging.reason
+    assert judge(Tally(calls=0, busy=14), current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_build_that_takes_ten_times_as_long_is_slow_and_one_that_takes_twice_is_not() -> None:
+    current = Tally(calls=200, busy=60)
+    assert judge(Tally(calls=30, busy=90), current, NONE, OPTIONS).verdict is Verdict.FAIL
+    assert judge(Tally(calls=30, busy=20), current, NONE, OPTIONS).verdict is Verdict.PASS
+
+
+def test_slowness_needs_a_current_build_to_compare_with() -> None:
+    assert judge(Tally(calls=30, busy=900), NONE, NONE, OPTIONS).verdict is Verdict.PASS
+
+
+@given(calls=st.integers(1, 3000), rate=st.floats(0.001, 0.9), data=st.data())
+def test_the_chance_is_a_falling_tail(calls: int, rate: float, data: st.DataObject) -> None:
+    failed = data.draw(st.integers(0, calls - 1)) if calls > 1 else 0
+    assert 0.0 <= chance(failed + 1, calls, rate) <= chance(failed, calls, rate) <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("failed", "calls", "rate", "expected"),
+    [(1, 1, 0.02, 0.02), (2, 2, 0.5, 0.25), (4, 20, 0.02, 0.00060), (0, 9, 0.1, 1.0), (3, 3, 0.0, 0.0)],
+)
+def test_the_chance_is_the_binomial_one(failed: int, calls: int, rate: float, expected: float) -> None:
+    assert chance(failed, calls, rate) == pytest.approx(expected, rel=0.02)
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_it_never_passes_a_build_that_fails_more_than_is_borne(calls: int, failed: int) -> None:
+    tally = Tally(calls=calls, failed=min(failed, calls))
+    found = judge(tally, NONE, NONE, OPTIONS).verdict
+    if found is Verdict.PASS:
+        assert tally.calls >= OPTIONS.min_calls
+        assert tally.rate <= borne(OPTIONS, ())
+
+
+def test_counters_are_summed_from_where_they_stood_over_processes_that_come_and_go() -> None:
+    meter = Meter().read([worker("a", 100, 10)], START)
+    assert meter.before == Tally(calls=100, failed=10)
+    meter = meter.read([worker("a", 105, 11)], START + timedelta(seconds=1))
+    meter = meter.read([worker("b", 7, 7)], START + timedelta(seconds=2))
+    assert (meter.tally.calls, meter.tally.failed) == (12, 8)
+
+
+def test_busy_is_the_time_that_slots_were_in_use() -> None:
+    meter = Meter().read([worker("a", 0)], START)
+    meter = meter.read([worker("a", 0, used=3), worker("b", 0, used=1)], START + timedelta(seconds=2))
+    assert meter.tally.busy == pytest.approx(8.0)
