@@ -6,7 +6,7 @@ import pytest
 from pipeline import config
 from pipeline.config import Config
 from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
-from pipeline.options.table import Table, format_duration, parse_duration
+from pipeline.options.table import format_duration, parse_duration
 
 NAMED = '[tool.conduit]\nalgorithm = "speaker-id"\n'
 
@@ -107,6 +107,9 @@ def test_a_value_that_cannot_be_used_is_explained(line: str, error: type[Conduit
         ("docker", "memory = '1 GB'", InvalidValue, "pattern"),
         ("docker", "gpus = 0", InvalidValue, "greater than or equal to 1"),
         ("docker", "networks = ['ok', 'no/t']", InvalidValue, "pattern"),
+        ("release", "min-calls = 0", InvalidValue, "greater than or equal to 1"),
+        ("release", "on-inconclusive = 'promote'", InvalidValue, "'hold' or 'go-on'"),
+        ("release", "watched = '1s'", UnknownKey, "'watch'"),
         ("image", "base = 'a b'", InvalidValue, "pattern"),
         ("image", "dockerfile = '../Dockerfile'", InvalidValue, "is not a path inside the repo"),
         ("image", "dockerfile = '/etc/passwd'", InvalidValue, "is not a path inside the repo"),
@@ -122,33 +125,28 @@ def test_what_is_wrong_in_a_table_below_is_told_by_that_tables_name(
     assert line.split(" ", maxsplit=1)[0] in raised.value.what
 
 
-class Step(Table):
-    ramp: int
-
-
-class Steps(Table):
-    steps: tuple[Step, ...] = ()
-
-
-class WithSteps(Config):
-    release: Steps = Steps()
-
-
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        ("{rampp = 3}", ("[tool.conduit.release.steps[1]] has no key 'rampp'.", "Did you mean 'ramp'?")),
-        ("{ramp = 'x'}", ("[tool.conduit.release.steps[1]] has a value for 'ramp'", "valid integer")),
+        (
+            "{for = '1s', rampp = 3}",
+            ("[tool.conduit.release.steps[1]] has no key 'rampp'.", "Did you mean 'ramp'?"),
+        ),
+        (
+            "{for = '1s', ramp = 'x'}",
+            ("[tool.conduit.release.steps[1]] has a value for 'ramp'", "valid number"),
+        ),
+        (
+            "{for = '1s', ramp = 100}",
+            ("[tool.conduit.release.steps[1]] has a value for 'ramp'", "less than 100"),
+        ),
         ("3", ("[tool.conduit.release] has a value for 'steps[1]'", "valid dictionary")),
-        ("{}", ("[tool.conduit.release.steps[1]] lacks the key 'ramp'.", "")),
+        ("{ramp = 1}", ("[tool.conduit.release.steps[1]] lacks the key 'for'.", "")),
     ],
 )
-def test_what_is_wrong_in_a_list_of_tables_is_told_by_its_place(
-    monkeypatch: pytest.MonkeyPatch, step: str, words: tuple[str, str]
-) -> None:
-    monkeypatch.setattr(config, "Config", WithSteps)
+def test_what_is_wrong_in_a_list_of_tables_is_told_by_its_place(step: str, words: tuple[str, str]) -> None:
     with pytest.raises(ConduitError) as raised:
-        config.parse(f"{NAMED}[tool.conduit.release]\nsteps = [{{ramp = 1}}, {step}]")
+        config.parse(f"{NAMED}[tool.conduit.release]\nsteps = [{{ramp = 1, for = '1s'}}, {step}]")
     assert words[0] in raised.value.what
     assert words[1] in raised.value.why
 

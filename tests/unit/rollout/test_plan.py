@@ -66,9 +66,9 @@ def test_a_release_without_pauses_only_starts_gates_and_promotes() -> None:
     assert kinds(state(NO_PAUSES)) == ["start", "gate", "promote", "retire", "end"]
 
 
-@pytest.mark.parametrize("more", [{"was": None}, {"is_used": False}])
-def test_a_first_build_and_one_that_nobody_calls_have_no_ramp(more: dict[str, object]) -> None:
-    assert kinds(state(**more)) == ["start", "gate", "promote", "observe", "retire", "end"]
+@pytest.mark.parametrize("at", [state(was=None), state(is_used=False)])
+def test_a_first_build_and_one_that_nobody_calls_have_no_ramp(at: State) -> None:
+    assert kinds(at) == ["start", "gate", "promote", "observe", "retire", "end"]
 
 
 def test_a_build_that_is_current_is_watched_on() -> None:
