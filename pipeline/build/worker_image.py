@@ -49,6 +49,7 @@ def build(
         contract=inside,
         host=request.settings,
         workers=project.workers,
+        release=project.config.release,
     )
 
 
