@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
@@ -22,21 +24,22 @@ def variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
 
 
+def is_local(environment: Mapping[str, str]) -> bool:
+    """Whether the Temporal server that the environment names is on this machine."""
+    host = urlsplit(f"//{_settings(environment)['target_host']}").hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
     """Connect with the address, namespace, key and certificates that the environment or its profile names.
 
     Raises:
         TemporalUnreachable: no server answered there, or it did not let us in.
     """
-    try:
-        settings = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
-    except Exception as error:  # the SDK raises what its native part gives it
-        raise TemporalUnreachable(
-            "Temporal's connection settings cannot be read.",
-            why=str(error),
-            now="Correct the TEMPORAL_* variables or Temporal's configuration file.",
-        ) from error
-    settings.setdefault("target_host", DEFAULT_ADDRESS)
+    settings = _settings(environment)
     address = settings["target_host"]
     try:
         async with asyncio.timeout(PATIENCE):
@@ -50,6 +53,19 @@ async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
             now="Set TEMPORAL_ADDRESS (and TEMPORAL_NAMESPACE, TEMPORAL_API_KEY where needed), "
             "or start a local server with `conduit dev`.",
         ) from error
+
+
+def _settings(environment: Mapping[str, str]) -> ClientConnectConfig:
+    try:
+        settings = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+    except Exception as error:  # the SDK raises what its native part gives it
+        raise TemporalUnreachable(
+            "Temporal's connection settings cannot be read.",
+            why=str(error),
+            now="Correct the TEMPORAL_* variables or Temporal's configuration file.",
+        ) from error
+    settings.setdefault("target_host", DEFAULT_ADDRESS)
+    return settings
 
 
 def _runtime() -> Runtime:

@@ -409,6 +409,18 @@ class NotAContract(ConduitError):
     exit_code = 95
 
 
+class UnfitAnswers(ConduitError):
+    """A placeholder's answers name an activity that the contract lacks, do not fit it, or cannot be generated."""
+
+    exit_code = 96
+
+
+class PlaceholderRefused(ConduitError):
+    """A placeholder would answer in production, and was not asked for by name."""
+
+    exit_code = 97
+
+
 class StubsOutdated(ConduitError):
     """The contract changed so that calls through the stubs would fail."""
 

@@ -105,6 +105,11 @@ def generate(algorithm: str, contract: Contract) -> str:
     return "".join(_module(algorithm_name(algorithm), contract, models, code, tree))
 
 
+def functions(contract: Contract) -> dict[str, str]:
+    """The name of each activity's function in the module, by the activity's."""
+    return {call.activity: call.function for call in Models(contract).calls}
+
+
 def _defined(tree: ast.Module) -> set[str]:
     classes = {statement.name for statement in tree.body if isinstance(statement, ast.ClassDef)}
     aliases = {ast.unparse(each.targets[0]) for each in tree.body if isinstance(each, ast.Assign)}

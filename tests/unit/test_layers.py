@@ -27,7 +27,7 @@ LAYERS = (
             "project",
             "reference",
         ),
-        *("runtimes", "scaffold", "shipped", "stubs", "verify"),
+        *("placeholders", "runtimes", "scaffold", "shipped", "stubs", "verify"),
     },
     {"rollout"},
     {"commands", "demo"},

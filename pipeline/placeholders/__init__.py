@@ -1,0 +1,10 @@
+"""Placeholders: builds that are made from a contract alone and answer until the real algorithm is promoted over them.
+
+A placeholder is a small research repo that the conduit writes itself, so that it goes the way of any other commit.
+"""
+
+from pipeline.placeholders.answers import Plan, plan
+from pipeline.placeholders.permission import refuse_unasked
+from pipeline.placeholders.repo import write
+
+__all__ = ["Plan", "plan", "refuse_unasked", "write"]
