@@ -59,11 +59,14 @@ def check(record: Build, *, algorithm: str | None, sha: str | None, repository: 
 def _check_image(record: Build, image: Image, repository: str | None) -> None:
     if repository is not None and image.repository != repository:
         raise _refused(f"Its image is not in {repository}.")
-    docker = record.workers.docker
-    if docker.env_file is not None:
-        raise _refused("It names an `env-file`, which would be read on the machine that releases.")
-    if HOSTS_NETWORK in docker.networks:
+    if HOSTS_NETWORK in record.workers.docker.networks:
         raise _refused("It asks for the network of the host, and so for all that listens there.")
+
+
+def without_env_file(record: Build) -> Build:
+    """The record without a file that would be read here, on the machine that releases, and given to its workers."""
+    docker = record.workers.docker.model_copy(update={"env_file": None})
+    return record.model_copy(update={"workers": record.workers.model_copy(update={"docker": docker})})
 
 
 def _refused(why: str) -> RecordRefused:

@@ -20,6 +20,8 @@ from pipeline.rollout import host, policy
 from pipeline.rollout.messages import ReleaseRequest
 from pipeline.runtimes import OF_ARTIFACT, Runtime
 
+IGNORED = "the env file that the configuration names; CONDUIT_ENV_FILE names one of this machine"
+
 
 class Wishes(Value):
     """What the person asks for beyond the configuration."""
@@ -98,7 +100,10 @@ def _read(session: Session, file: Path, expected: Expected, project: Project | N
                 now='Release it where it was built, or set runtime = "docker" in [tool.conduit].',
             )
         return build
-    return build.model_copy(update={"commit": project.commit}) if project else build
+    if build.workers.docker.env_file is not None:
+        session.report.say(f"  not read here: {IGNORED}")
+    safe = record.without_env_file(build)
+    return safe.model_copy(update={"commit": project.commit}) if project else safe
 
 
 def ancestry(project: Project | None) -> policy.Ancestry:

@@ -4,6 +4,7 @@ Off GitHub nothing is shown and nothing is said of it. No page ever fails a comm
 """
 
 import asyncio
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -132,7 +133,8 @@ class Story:
 @contextmanager
 def shown(session: Session) -> Iterator[Story]:
     """Show on GitHub what a command does, and how it ends, whichever way that is."""
-    story = Story(session, Pages(session.environment))
+    # The runner reads commands from both streams; standard output is the result's alone.
+    story = Story(session, Pages(session.environment, stdout=sys.stderr))
     try:
         yield story
     except Superseded:

@@ -1,0 +1,89 @@
+"""What `conduit release` refuses and skips before it talks to Temporal."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline import errors
+from pipeline.cli import run
+from pipeline.rollout.policy import is_overtaken
+from tests.unit.build.test_record import OTHER, RECORD, SHA, changed, write
+from tests.unit.github.test_context import ON_GITHUB
+
+
+@pytest.fixture
+def github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A job of GitHub Actions without a token; the folder of what it writes. No Temporal server answers."""
+    files = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary"), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    variables = {**ON_GITHUB, **files, "GITHUB_TOKEN": "", "CONDUIT_HOME": str(tmp_path / "home")}
+    for name, value in {**variables, "TEMPORAL_ADDRESS": "127.0.0.1:1"}.items():
+        monkeypatch.setenv(name, value)
+    return tmp_path
+
+
+def release(*arguments: object) -> int:
+    return run(["release", *map(str, arguments)], {})
+
+
+def test_a_forged_record_ends_red_with_its_cause_in_the_summary(
+    github: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged = write(github, changed("artifact.digest", "latest"))
+    assert release(forged, "--json") == errors.RecordRefused.exit_code
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert told["error"] == "RecordRefused"
+    assert "::error title=conduit::The build record cannot be released." in printed.err
+    summary = (github / "summary").read_text()
+    assert "The build record cannot be released" in summary
+    assert "artifact" in summary
+    assert "decision<<" in (github / "output").read_text()
+
+
+def test_an_environment_of_another_machine_is_refused(
+    github: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = changed("artifact", {**ENVIRONMENT, "digest": RECORD.artifact.digest})
+    assert release(write(github, record)) == errors.RecordRefused.exit_code
+    assert "not built on this machine" in capsys.readouterr().err
+
+
+ENVIRONMENT = {"kind": "environment", "python": "/bin/sh", "code": ["/tmp"], "source": "/tmp"}  # noqa: S108
+
+
+def test_a_push_that_is_no_longer_the_newest_skips(github: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = write(github, RECORD.model_dump_json())
+    assert release(record, "--algorithm", "speaker-id", "--commit", SHA, "--newest", OTHER) == 0
+    assert "a newer commit was pushed" in capsys.readouterr().out
+    assert "superseded" in (github / "output").read_text()
+    assert "a newer release took this one's place" in (github / "summary").read_text()
+
+
+@pytest.mark.parametrize(("newest", "overtaken"), [(None, False), (SHA, False), (OTHER, True)])
+def test_a_push_is_overtaken_once_its_branch_has_another_commit(
+    newest: str | None, *, overtaken: bool
+) -> None:
+    assert is_overtaken(SHA, newest) == overtaken
+
+
+def test_an_unreachable_server_ends_red_with_its_cause_in_the_summary(github: Path) -> None:
+    record = write(github, RECORD.model_dump_json())
+    assert release(record) == errors.TemporalUnreachable.exit_code
+    summary = (github / "summary").read_text()
+    assert "127.0.0.1:1" in summary.replace("\\", "")
+    assert "speaker-id" in summary.replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--newest", "main"),
+        ("--commit", "$(id)"),
+        ("--registry", "evil example"),
+        ("--repository", "host/name:tag"),
+        ("--force",),
+    ],
+)
+def test_options_that_are_none_are_a_wrong_command_line(github: Path, options: tuple[str, ...]) -> None:
+    assert release(write(github, RECORD.model_dump_json()), *options) == 2
