@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
+from temporalio.converter import PayloadCodec
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
@@ -23,13 +24,16 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 
 
-async def connect(*, identity: str, heartbeat: float, patience: float) -> Client:
+async def connect(
+    *, identity: str, heartbeat: float, patience: float, codec: PayloadCodec | None = None
+) -> Client:
     """Connect to the namespace that the environment names; try again with backoff until `patience` ends.
 
     Args:
         identity: how the worker is called in Temporal's pages.
         heartbeat: seconds between two heartbeats of the worker.
         patience: seconds from the first attempt on.
+        codec: what callers encode their payloads with.
 
     Raises:
         HostFailure: TemporalUnreachable; TemporalRefused if it answered that it will not have this client.
@@ -41,7 +45,7 @@ async def connect(*, identity: str, heartbeat: float, patience: float) -> Client
     while True:
         try:
             async with asyncio.timeout(patience):
-                return await _attempt(config, identity, runtime)
+                return await _attempt(config, identity, runtime, codec)
         except (RuntimeError, RPCError, TimeoutError) as error:
             await _wait_or_give_up(error, config["target_host"], deadline, next(pauses))
 
@@ -67,9 +71,14 @@ def _pauses() -> Iterator[float]:
     return (min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) for attempt in itertools.count())
 
 
-async def _attempt(config: ClientConnectConfig, identity: str, runtime: Runtime) -> Client:
+async def _attempt(
+    config: ClientConnectConfig, identity: str, runtime: Runtime, codec: PayloadCodec | None
+) -> Client:
     client = await Client.connect(
-        **config, identity=identity, runtime=runtime, data_converter=HostDataConverter()
+        **config,
+        identity=identity,
+        runtime=runtime,
+        data_converter=HostDataConverter(payload_codec=codec),
     )
     # A worker would find out only after it says that it polls.
     await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=client.namespace))

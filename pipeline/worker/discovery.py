@@ -20,6 +20,9 @@ from temporalio import activity
 
 from pipeline.worker.failures import HostFailure, message, research_traceback
 
+RESERVED = "conduit."
+"""How the names begin of what the host itself offers."""
+
 
 @dataclass(frozen=True)
 class Activity:
@@ -49,6 +52,7 @@ def find_activities(modules: Iterable[str]) -> tuple[Activity, ...]:
     if not found:
         raise HostFailure("NoActivity", f"no function under @activity.defn was found in {', '.join(names)}")
     found.sort(key=lambda one: (one.name, one.place))
+    _refuse_reserved(found)
     _refuse_duplicates(found)
     return tuple(found)
 
@@ -107,6 +111,16 @@ def activity_of(call: Callable[..., Any]) -> Activity | None:
 
 def _parameters(call: Callable[..., Any], hints: list[type] | None) -> tuple[Any, ...]:
     return tuple(hints) if hints is not None else (None,) * len(inspect.signature(call).parameters)
+
+
+def _refuse_reserved(found: list[Activity]) -> None:
+    for one in found:
+        if one.name.startswith(RESERVED):
+            raise HostFailure(
+                "DuplicateActivity",
+                f"{one.place} is named {one.name!r}",
+                why=f"names that begin with {RESERVED!r} are the worker host's own; rename it",
+            )
 
 
 def _refuse_duplicates(ordered: list[Activity]) -> None:

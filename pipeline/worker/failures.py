@@ -47,9 +47,10 @@ def message(error: BaseException) -> str:
 def research_traceback(error: BaseException) -> str:
     """The traceback without this host's frames and the import system's, in which nobody's mistake is."""
     shown = traceback.TracebackException.from_exception(error)
-    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if _is_research(frame)])
+    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if is_research(frame)])
     return "".join(shown.format()).strip()[-MAX_LOG:]
 
 
-def _is_research(frame: traceback.FrameSummary) -> bool:
+def is_research(frame: traceback.FrameSummary) -> bool:
+    """Whether a line is neither this host's nor the import system's."""
     return not any(part in frame.filename for part in NOT_RESEARCH)

@@ -4,26 +4,36 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
+from temporalio.converter import PayloadCodec
+from temporalio.worker import (
+    Interceptor,
+    PollerBehaviorSimpleMaximum,
+    UnsandboxedWorkflowRunner,
+    Worker,
+    WorkerDeploymentConfig,
+)
 
 from pipeline.worker.calls import Calls
 from pipeline.worker.connection import connect
 from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import HostFailure
 from pipeline.worker.handover import Handover
+from pipeline.worker.hooks import find_codec, find_function
 from pipeline.worker.phases import enter
+from pipeline.worker.probe import Probe
 from pipeline.worker.settings import HostSettings
 from pipeline.worker.setup import find_setup, run_setup
 from pipeline.worker.store import FileStore
+from pipeline.worker.trials import Compare, Trials
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -55,6 +65,15 @@ class Version:
         return cls(*(environment[name] for name in names))
 
 
+@dataclass(frozen=True)
+class Research:
+    """What the host found in the research modules."""
+
+    activities: Sequence[Activity]
+    codec: PayloadCodec | None
+    compare: Compare | None
+
+
 def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
     """Run the worker until SIGTERM or SIGINT. A thread that ignores its cancellation may run on afterwards.
 
@@ -70,11 +89,16 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
         enter("importing")
         activities = find_activities(settings.activities)
         hook = find_setup(settings.setup)
+        research = Research(
+            activities,
+            find_codec(settings.codec),
+            find_function(settings.compare, "function that compares outputs"),
+        )
         handover = Handover(_store(settings, environment))
         if hook:
             enter("setup")
             run_setup(hook, runner)
-        runner.run(_serve(settings, version, activities, handover))
+        runner.run(_serve(settings, version, research, handover))
 
 
 def _store(settings: HostSettings, environment: Mapping[str, str]) -> FileStore | None:
@@ -89,15 +113,18 @@ def _leave_at_once(number: int, _: FrameType | None) -> None:
 
 
 async def _serve(
-    settings: HostSettings, version: Version, activities: Sequence[Activity], handover: Handover
+    settings: HostSettings, version: Version, research: Research, handover: Handover
 ) -> None:
     enter("connecting")
     identity = f"{settings.task_queue}/{version.build_id}@{socket.gethostname()}:{os.getpid()}"
-    client = await connect(identity=identity, heartbeat=settings.heartbeat, patience=settings.connect_timeout)
-    calls = Calls()
+    client = await connect(
+        identity=identity, heartbeat=settings.heartbeat, patience=settings.connect_timeout, codec=research.codec
+    )
+    calls = Calls(Trials(client, settings.task_queue, research.activities, research.compare))
     stop = asyncio.Event()
+    functions = [*(one.call for one in research.activities), calls.ledger.served]
     worker = _worker(
-        client, settings, version, activities=activities, interceptors=[calls, handover], stop=stop
+        client, settings, version, activities=functions, interceptors=[calls, handover], stop=stop
     )
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -117,7 +144,7 @@ def _worker(
     settings: HostSettings,
     version: Version,
     *,
-    activities: Sequence[Activity],
+    activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor],
     stop: asyncio.Event,
 ) -> Worker:
@@ -128,7 +155,12 @@ def _worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        activities=[one.call for one in activities],
+        activities=activities,
+        workflows=[Probe],
+        # The sandbox would import pydantic anew for a workflow of ours that a test runs in it.
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
+        max_cached_workflows=20,
         activity_executor=threads,
         max_concurrent_activities=settings.max_concurrent_activities,
         graceful_shutdown_timeout=timedelta(seconds=settings.grace),

@@ -4,6 +4,7 @@ The SDK fails such a call in a way that the server retries for ever, though the 
 same code at any attempt. `PayloadValidationError`, Temporal's own failure type for it, tells callers.
 """
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -19,8 +20,11 @@ from temporalio.converter import (
     DataConverter,
     PayloadConverter,
     SerializationContext,
+    WorkflowSerializationContext,
 )
 from temporalio.exceptions import ApplicationError
+
+from pipeline.worker.probe import WORKFLOW_ID
 
 MAX_PROBLEMS = 5
 
@@ -34,10 +38,15 @@ class HostDataConverter(DataConverter):
     """The activity that payloads are converted for."""
 
     def with_context(self, context: SerializationContext) -> "HostDataConverter":
-        """Return the converter for the activity of `context`."""
-        if not isinstance(context, ActivitySerializationContext):
+        """Return the converter for the activity of `context`, or for the workflow that makes trials."""
+        if isinstance(context, WorkflowSerializationContext) and context.workflow_id.startswith(WORKFLOW_ID):
+            return HostDataConverter()
+        if not isinstance(context, ActivitySerializationContext) or context.activity_type is None:
             return self
-        return _converter_for(context.activity_type)
+        if self.payload_codec is None:
+            return _converter_for(context.activity_type)
+        with_codec = super().with_context(context)
+        return dataclasses.replace(with_codec, activity=context.activity_type)
 
     async def encode_failure(self, exception: BaseException, failure: Failure) -> None:
         """Encode a failure; one of decoding the activity's input becomes a final one."""

@@ -13,6 +13,12 @@ class HostSettings(BaseModel):
     setup: str | None = Field(
         default=None, description="`module:function`, called once before the worker polls"
     )
+    codec: str | None = Field(
+        default=None, description="`module:name` of the codec that the callers' payloads are encoded with"
+    )
+    compare: str | None = Field(
+        default=None, description="`module:function` that compares a recorded output with a new one"
+    )
     max_concurrent_activities: int = Field(default=100, ge=1)
     grace: float = Field(
         default=30.0, ge=0, description="what running activities get to finish after SIGTERM"
