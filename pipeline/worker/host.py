@@ -112,13 +112,14 @@ def _leave_at_once(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-async def _serve(
-    settings: HostSettings, version: Version, research: Research, handover: Handover
-) -> None:
+async def _serve(settings: HostSettings, version: Version, research: Research, handover: Handover) -> None:
     enter("connecting")
     identity = f"{settings.task_queue}/{version.build_id}@{socket.gethostname()}:{os.getpid()}"
     client = await connect(
-        identity=identity, heartbeat=settings.heartbeat, patience=settings.connect_timeout, codec=research.codec
+        identity=identity,
+        heartbeat=settings.heartbeat,
+        patience=settings.connect_timeout,
+        codec=research.codec,
     )
     calls = Calls(Trials(client, settings.task_queue, research.activities, research.compare))
     stop = asyncio.Event()
