@@ -10,37 +10,20 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
 from pipeline.models import AlgorithmName
 from pipeline.options.docker import DockerOptions
+from pipeline.options.gates import GateOptions
 from pipeline.options.image import ImageOptions
+from pipeline.options.names import Hook, Module
 from pipeline.options.release import ReleaseOptions
 from pipeline.options.table import Duration, Table
 
-
-def dotted_name(name: str) -> str:
-    """Return `name` if it is a module's dotted name."""
-    if not all(part.isidentifier() for part in name.split(".")):
-        raise ValueError(f"{name[:80]!r} is not a module's name, such as speaker_id.activities")
-    return name
-
-
-def hook_name(name: str) -> str:
-    """Return `name` if it has the form `module:function`."""
-    module, colon, function = name.partition(":")
-    if not colon or not function.isidentifier():
-        raise ValueError(f"{name[:80]!r} is not of the form module:function, such as speaker_id.model:load")
-    dotted_name(module)
-    return name
-
-
 ROOT = "tool.conduit"
 UNKNOWN = "extra_forbidden"
-Module = Annotated[str, AfterValidator(dotted_name)]
-Hook = Annotated[str, AfterValidator(hook_name)]
 Argument = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -78,6 +61,10 @@ class Config(Table):
     max_concurrent_activities: int = Field(
         default=100, ge=1, description="Calls that one worker runs at once."
     )
+    codec: Hook | None = Field(
+        default=None,
+        description="`module:name` of the PayloadCodec that callers encode their payloads with.",
+    )
     checkpoint_store: Argument | None = Field(
         default=None,
         description="Where checkpoints are kept that are too large for a heartbeat, such as s3://bucket/folder; "
@@ -87,6 +74,9 @@ class Config(Table):
     docker: DockerOptions = Field(default=DockerOptions(), description="Of the runtime docker.")
     release: ReleaseOptions = Field(
         default=ReleaseOptions(), description="How a build is let at production calls."
+    )
+    gates: GateOptions = Field(
+        default=GateOptions(), description="What a build has to pass before any production call."
     )
 
 

@@ -9,9 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    model_validator,
+)
 
 from pipeline.options.docker import DockerOptions
+from pipeline.options.gates import GateOptions
 from pipeline.options.release import ReleaseOptions
 from pipeline.worker.contract import Contract
 from pipeline.worker.settings import HostSettings
@@ -118,6 +127,16 @@ class Workers(Value):
     docker: DockerOptions = DockerOptions()
 
 
+class SmokeExample(Value):
+    """A file of the repo's examples: what an activity is called with, and what of its output is known."""
+
+    file: str = Field(max_length=200)
+    activity: str
+    input: JsonValue
+    output: JsonValue = Field(default=None, description="the fields that are checked; null checks nothing")
+    tolerance: float = Field(default=0.0, ge=0)
+
+
 class Build(Value):
     """The build record: all that a release needs to know of one commit's artifact."""
 
@@ -129,6 +148,12 @@ class Build(Value):
     host: HostSettings
     workers: Workers = Workers()
     release: ReleaseOptions = ReleaseOptions()
+    gates: GateOptions = GateOptions()
+    examples: tuple[SmokeExample, ...] = ()
+
+    def without_examples(self) -> "Build":
+        """The record without what may be large and is for its gates alone."""
+        return self.model_copy(update={"examples": ()})
 
     @model_validator(mode="after")
     def _id_is_derived(self) -> Self:

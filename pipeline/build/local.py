@@ -24,6 +24,7 @@ import pipeline
 from pipeline import errors, git, paths
 from pipeline.build import environment as environments
 from pipeline.build.described import REMEDIES, contract_from
+from pipeline.build.examples import read_examples
 from pipeline.command import for_installing, run, without_secrets
 from pipeline.discovery import activity_modules
 from pipeline.models import Build, Environment, Value, build_id
@@ -189,6 +190,8 @@ def host_settings(project: Project, stage: Staged) -> HostSettings:
         task_queue=config.algorithm,
         activities=config.activities or _discovered(stage.project),
         setup=config.setup,
+        codec=config.codec,
+        compare=config.gates.replay.compare,
         max_concurrent_activities=config.max_concurrent_activities,
         grace=config.grace.total_seconds(),
         checkpoint_store=config.checkpoint_store,
@@ -222,6 +225,8 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
         host=host_settings(project, stage),
         workers=project.workers,
         release=project.config.release,
+        gates=project.config.gates,
+        examples=read_examples(stage.project, project.config.gates.examples, contract),
         artifact=Environment(
             digest=digest,
             python=stage.environment.python,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pipeline.build import local
 from pipeline.build.context import Code
+from pipeline.build.examples import read_examples
 from pipeline.build.image import ImageRequest, build_image
 from pipeline.build.image_contract import contract_of
 from pipeline.build.wishes import ImageWishes
@@ -34,6 +35,7 @@ def build(
         say("The image is not pushed: only workers of this Docker Engine can be started from it.")
     with local.staged(project, home, environment) as stage:
         contract = local.read_contract(project, stage, environment)
+        examples = read_examples(stage.project, project.config.gates.examples, contract)
         request = _request(project, stage, wishes, contract.digest)
         image = build_image(request, environment, say)
         inside = contract_of(image, environment, timeout=project.config.start_timeout.total_seconds())
@@ -50,6 +52,8 @@ def build(
         host=request.settings,
         workers=project.workers,
         release=project.config.release,
+        gates=project.config.gates,
+        examples=examples,
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pipeline.models import AlgorithmName, Build, BuildId, Value
 from pipeline.options.release import ReleaseOptions
@@ -214,6 +214,12 @@ class Registered(Value):
     by: str
     run_url: str = ""
     at: datetime
+
+    @field_validator("build")
+    @classmethod
+    def _without_examples(cls, build: Build) -> Build:
+        """Metadata has little room, and only the gates need them."""
+        return build.without_examples()
 
 
 class Quarantine(Value):

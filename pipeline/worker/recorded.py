@@ -5,8 +5,8 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
-from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
@@ -124,6 +124,7 @@ def _caller(scheduled: ActivityTaskScheduledEventAttributes, workflow_type: str)
     )
 
 
-def _seconds(duration: Duration) -> float | None:
+def _seconds(duration: Any) -> float | None:
     """The server writes 0, or the workflow's own timeout, for no limit."""
-    return duration.ToTimedelta().total_seconds() or None
+    seconds: float = duration.ToTimedelta().total_seconds()
+    return seconds or None
