@@ -26,9 +26,12 @@ from temporalio.api.enums.v1 import (
     WorkerDeploymentVersionStatus,
     WorkerStatus,
 )
-from temporalio.api.worker.v1 import WorkerHeartbeat
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerListInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkerDeploymentVersionRequest,
+    DescribeTaskQueueRequest,
+    DescribeTaskQueueResponse,
     DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentVersionRequest,
     DescribeWorkerRequest,
@@ -265,21 +268,51 @@ class Deployments:
 
     async def workers(self, name: str) -> tuple[Worker, ...]:
         """All workers of a deployment that the server has heard of, dead ones too."""
-        return await self._heartbeats(f'DeploymentName="{_quotable(name)}"')
+        return await self._heartbeats(_of_deployment(name))
 
     async def workers_on(self, task_queue: str) -> tuple[Worker, ...]:
         """All workers of a task queue that the server has heard of, dead ones too."""
         return await self._heartbeats(f'TaskQueue="{_quotable(task_queue)}"')
 
+    async def newcomers(self, name: str, build_id: str) -> tuple[str, ...]:
+        """The identities of a version's workers that poll, and whose first heartbeat is still to come.
+
+        The server lists a poller for five minutes after its end. One counts here only while it is fresh, and
+        as long as no heartbeat tells of that worker: what the heartbeat says is newer.
+        """
+        details = await self.details(name, build_id)
+        queues = details.activity_queues if details else ()
+        answers = await asyncio.gather(*(self._pollers(queue) for queue in queues))
+        now = datetime.now(UTC)
+        polling = {
+            poller.identity
+            for answer in answers
+            for poller in answer.pollers
+            if (poller.deployment_options.deployment_name, poller.deployment_options.build_id)
+            == (name, build_id)
+            and abs(now - poller.last_access_time.ToDatetime(UTC)) < FRESH
+        }
+        heard = {info.worker_identity async for info in self._listed(_of_deployment(name))} if polling else ()
+        return tuple(sorted(polling.difference(heard)))
+
+    async def _pollers(self, task_queue: str) -> DescribeTaskQueueResponse:
+        request = DescribeTaskQueueRequest(
+            namespace=self._namespace,
+            task_queue=TaskQueue(name=task_queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+        return await _explained(self._service.describe_task_queue(request, timeout=RPC_TIMEOUT))
+
     async def _heartbeats(self, query: str) -> tuple[Worker, ...]:
-        keys = [key async for key in self._worker_keys(query)]
+        running = WorkerStatus.WORKER_STATUS_RUNNING
+        keys = [info.worker_instance_key async for info in self._listed(query) if info.status == running]
         requests = [DescribeWorkerRequest(namespace=self._namespace, worker_instance_key=key) for key in keys]
         answers = await asyncio.gather(
             *(_found(self._service.describe_worker(request, timeout=RPC_TIMEOUT)) for request in requests)
         )
         return tuple(_worker(answer.worker_info.worker_heartbeat) for answer in answers if answer is not None)
 
-    async def _worker_keys(self, query: str) -> AsyncIterator[str]:
+    async def _listed(self, query: str) -> AsyncIterator[WorkerListInfo]:
         token = b""
         while True:
             request = ListWorkersRequest(
@@ -287,8 +320,7 @@ class Deployments:
             )
             answer = await _explained(self._service.list_workers(request, timeout=RPC_TIMEOUT))
             for info in answer.workers:
-                if info.status == WorkerStatus.WORKER_STATUS_RUNNING:
-                    yield info.worker_instance_key
+                yield info
             token = answer.next_page_token
             if not token:
                 return
@@ -371,6 +403,10 @@ def _quotable(name: str) -> str:
     if not name or any(c in '"\\' or not c.isprintable() for c in name):
         raise ValueError(f"{name!r} cannot stand in a query")
     return name
+
+
+def _of_deployment(name: str) -> str:
+    return f'DeploymentName="{_quotable(name)}"'
 
 
 def _version(name: str, build_id: str) -> WorkerDeploymentVersion:

@@ -112,7 +112,7 @@ class Activities:
         build = request.build
         if not await self._deployments.is_registered(build.algorithm, build.build_id, build.host.task_queue):
             return False
-        return len(await self._live(build.algorithm, build.build_id)) >= request.replicas
+        return await self._able(build.algorithm, build.build_id) >= request.replicas
 
     @activity.defn(name="conduit.describe")
     async def describe(self, about: Registered) -> None:
@@ -180,7 +180,7 @@ class Activities:
         await self._clear_ramp(seen)
 
     async def _raise_if_not_alive(self, algorithm: str, build_id: str) -> None:
-        if not await self._live(algorithm, build_id):
+        if not await self._able(algorithm, build_id):
             raise NoLiveWorker(
                 f"Build {build_id} of {algorithm} has no live worker.",
                 why="Calls that are routed to it would wait for ever.",
@@ -266,6 +266,11 @@ class Activities:
             return [w for w in await self._deployments.workers(algorithm) if w.build_id == build_id]
 
         return list(await self._deployments.live(read))
+
+    async def _able(self, algorithm: str, build_id: str) -> int:
+        """How many workers can take calls: a new one takes them a second before it is first heard."""
+        heard = len(await self._live(algorithm, build_id))
+        return heard + len(await self._deployments.newcomers(algorithm, build_id))
 
     async def _raise_if_one_died(self, algorithm: str, build_id: str) -> None:
         workers = await asyncio.to_thread(self._runtime.workers, algorithm)
