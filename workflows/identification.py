@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import Priority, RetryPolicy
 
 with workflow.unsafe.imports_passed_through():
     from workflows.models import AudioClip, IdentificationRequest, SpeakerID
@@ -19,10 +19,11 @@ RETRIES = RetryPolicy(
 )
 
 
-async def identify(clip: AudioClip, task_queue: str) -> SpeakerID:
+async def identify(clip: AudioClip, task_queue: str, priority: Priority = Priority.default) -> SpeakerID:
     """Call the algorithm's live build, whichever that is when the call is made.
 
-    There is no schedule-to-close timeout: where no build is live yet, the call waits for the first one.
+    There is no schedule-to-close timeout: where no build is live yet, the call waits for the first one. Calls that
+    wait for a free worker are taken by their priority.
 
     Raises:
         temporalio.exceptions.ActivityError: the algorithm refused the clip for good, or the workflow
@@ -35,6 +36,7 @@ async def identify(clip: AudioClip, task_queue: str) -> SpeakerID:
         result_type=SpeakerID,
         start_to_close_timeout=START_TO_CLOSE,
         retry_policy=RETRIES,
+        priority=priority,
         summary=f"{len(clip.wav):,} bytes of WAV",
     )
     return answer

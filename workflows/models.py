@@ -138,3 +138,81 @@ class SpeakerStream(Value):
     def report(self) -> StreamProgress:
         """The progress, with what still waits."""
         return self.progress.model_copy(update={"waiting": len(self.clips)})
+
+
+class ArchivedClip(Value):
+    """A clip of the archive."""
+
+    name: str = Field(description="its place in the archive, such as `acme/monday.wav`")
+    customer: str
+    clip: AudioClip
+
+
+class PageRequest(Value):
+    """The next clips of the archive."""
+
+    after: str = Field(default="", description="name of the last clip that was dealt with")
+    most: int = Field(ge=1, description="clips in a page; there are fewer where they are large")
+
+
+class ArchivePage(Value):
+    """Some clips of the archive in the order of their names, of 1 MB together."""
+
+    clips: tuple[ArchivedClip, ...] = ()
+    unusable: int = Field(default=0, description="clips among them that no call could carry")
+    upto: str = Field(default="", description="name of the last clip looked at; empty at the archive's end")
+
+
+class ArchivedAnswer(Value):
+    """What the algorithm said of a clip; null where it refused it for good."""
+
+    name: str
+    answer: SpeakerID | None
+
+
+class Answers(Value):
+    """Answers to keep beside their clips."""
+
+    answers: tuple[ArchivedAnswer, ...]
+
+
+class BackfillProgress(Value):
+    """What a backfill has come to, over all its runs."""
+
+    clips: int = Field(default=0, description="in the archive, as counted when the backfill began")
+    identified: int = 0
+    refused: int = Field(default=0, description="by the algorithm, for good")
+    unusable: int = Field(default=0, description="clips that are empty or larger than a call can carry")
+
+    @property
+    def done(self) -> int:
+        """The number of clips that were dealt with."""
+        return self.identified + self.refused + self.unusable
+
+
+class Backfill(Value):
+    """An archive to run through the algorithm: the input of one run of its workflow, and its whole state."""
+
+    batch: int = Field(default=20, ge=1, le=500, description="calls under way at most")
+    priority: int = Field(default=5, ge=1, le=5, description="1 is first; calls that say nothing have 3")
+    batches_per_run: int | None = Field(
+        default=None, ge=1, description="continue as new after so many, even if the server sees no need"
+    )
+    task_queue: TaskQueue = ALGORITHM_QUEUE
+    after: str = Field(default="", description="begin behind the clip of this name")
+    progress: BackfillProgress | None = None
+
+    def next_page(self) -> PageRequest:
+        """What to ask the archive for."""
+        return PageRequest(after=self.after, most=self.batch)
+
+    def behind(self, page: ArchivePage, answers: Answers) -> Self:
+        """The backfill after a page was dealt with."""
+        progress = self.progress or BackfillProgress()
+        identified = sum(answer.answer is not None for answer in answers.answers)
+        counted = {
+            "identified": progress.identified + identified,
+            "refused": progress.refused + len(answers.answers) - identified,
+            "unusable": progress.unusable + page.unusable,
+        }
+        return self.model_copy(update={"after": page.upto, "progress": progress.model_copy(update=counted)})

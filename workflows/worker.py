@@ -1,24 +1,30 @@
 """The engineers' worker: `python -m workflows.worker`.
 
 It has no Worker Deployment of its own. Calls are routed by the algorithm's deployment, however the workflow
-that makes them is versioned; whether to version the workflows too is the engineers' decision alone.
+that makes them is versioned; whether to version the workflows too is the engineers' decision alone. The archive
+that a backfill reads is the folder that `SPEAKER_ARCHIVE` names, `archive` without.
 """
 
 import asyncio
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.envconfig import ClientConfig
 from temporalio.worker import Worker
 
+from workflows.archive import Archive
+from workflows.backfill import ArchiveBackfillWorkflow
 from workflows.identification import SpeakerIdentificationWorkflow
 from workflows.stream import SpeakerStreamWorkflow
 
 TASK_QUEUE = "speaker-workflows"
-WORKFLOWS = (SpeakerIdentificationWorkflow, SpeakerStreamWorkflow)
+WORKFLOWS = (SpeakerIdentificationWorkflow, SpeakerStreamWorkflow, ArchiveBackfillWorkflow)
+ARCHIVE_THREADS = 4
 
 
 async def connect() -> Client:
@@ -37,8 +43,17 @@ async def run_until_stopped() -> None:
     stopped = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stopped.set)
-    async with Worker(await connect(), task_queue=TASK_QUEUE, workflows=WORKFLOWS):
-        await stopped.wait()
+    archive = Archive(Path(os.environ.get("SPEAKER_ARCHIVE", "archive")))
+    with ThreadPoolExecutor(ARCHIVE_THREADS) as threads:
+        async with Worker(
+            await connect(),
+            task_queue=TASK_QUEUE,
+            workflows=WORKFLOWS,
+            activities=[archive.size, archive.page, archive.keep],
+            activity_executor=threads,
+            max_concurrent_activities=ARCHIVE_THREADS,
+        ):
+            await stopped.wait()
 
 
 def main() -> None:

@@ -66,8 +66,12 @@ def unused_queue() -> str:
 
 
 @asynccontextmanager
-async def live(client: Client, algorithm: Algorithm, task_queue: str | None = None) -> AsyncIterator[str]:
+async def live(
+    client: Client, algorithm: Algorithm, task_queue: str | None = None, *, at_once: int = 100
+) -> AsyncIterator[str]:
     """Run an algorithm's worker, on a task queue of its own unless one is given; gives the queue's name."""
     task_queue = task_queue or unused_queue()
-    async with Worker(client, task_queue=task_queue, activities=[algorithm]):
+    async with Worker(
+        client, task_queue=task_queue, activities=[algorithm], max_concurrent_activities=at_once
+    ):
         yield task_queue

@@ -18,6 +18,10 @@ from workflows.worker import WORKFLOWS
 HISTORIES = sorted((Path(workflows.__file__).parent / "histories").glob("*.json"))
 MAX_BYTES = 100_000
 RECORDED = {
+    "backfill-cancelled",
+    "backfill-continued-first-run",
+    "backfill-continued-last-run",
+    "backfill-finished",
     "identification-completed",
     "identification-refused",
     "identification-retried",
@@ -68,8 +72,12 @@ def test_the_retried_run_did_fail_first() -> None:
 
 
 def test_the_continued_run_did_continue_as_new() -> None:
-    last = history("stream-continued-first-run").events[-1]
+    assert_continued("stream-continued-first-run")
+    assert_continued("backfill-continued-first-run")
 
+
+def assert_continued(name: str) -> None:
+    last = history(name).events[-1]
     assert last.HasField("workflow_execution_continued_as_new_event_attributes")
 
 
