@@ -65,6 +65,10 @@ class Config(Table):
         default=None,
         description="`module:name` of the PayloadCodec that callers encode their payloads with.",
     )
+    own_queue: bool = Field(
+        default=False,
+        description="Whether each worker process also takes calls from a task queue of its own, for state in memory.",
+    )
     checkpoint_store: Argument | None = Field(
         default=None,
         description="Where checkpoints are kept that are too large for a heartbeat, such as s3://bucket/folder; "

@@ -195,6 +195,7 @@ def host_settings(project: Project, stage: Staged) -> HostSettings:
         max_concurrent_activities=config.max_concurrent_activities,
         grace=config.grace.total_seconds(),
         checkpoint_store=config.checkpoint_store,
+        own_queue=config.own_queue,
     )
 
 

@@ -34,6 +34,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from pipeline.worker.probe import PROBE
+
 State = TypeVar("State", bound=BaseModel)
 Migration = Callable[[Any], BaseModel]
 
@@ -125,7 +127,9 @@ class Call:
 
     @property
     def can_move(self) -> bool:
-        """Whether the caller allows another attempt."""
+        """Whether the caller allows another attempt. A trial is made on this build or not at all."""
+        if self.info.workflow_type == PROBE:
+            return False
         policy = self.info.retry_policy
         return policy is None or not policy.maximum_attempts or self.info.attempt < policy.maximum_attempts
 

@@ -28,6 +28,7 @@ from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import HostFailure
 from pipeline.worker.handover import Handover
 from pipeline.worker.hooks import find_codec, find_function
+from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.phases import enter
 from pipeline.worker.probe import Probe
 from pipeline.worker.settings import HostSettings
@@ -124,23 +125,23 @@ async def _serve(settings: HostSettings, version: Version, research: Research, h
     calls = Calls(Trials(client, settings.task_queue, research.activities, research.compare))
     stop = asyncio.Event()
     functions = [*(one.call for one in research.activities), calls.ledger.served]
-    worker = _worker(
+    workers = _workers(
         client, settings, version, activities=functions, interceptors=[calls, handover], stop=stop
     )
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     enter("polling", why=identity)
-    polling = asyncio.create_task(worker.run())
+    polling = asyncio.create_task(_poll(workers))
     following = asyncio.create_task(
         handover.follow_routing(client, version.deployment, version.build_id, settings.handover_check)
     )
     await asyncio.wait({polling, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     following.cancel()
     handover.want(True)
-    await _shut_down(worker, polling, calls, settings.grace)
+    await _shut_down(workers, polling, calls, settings.grace)
 
 
-def _worker(
+def _workers(
     client: Client,
     settings: HostSettings,
     version: Version,
@@ -148,37 +149,50 @@ def _worker(
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor],
     stop: asyncio.Event,
-) -> Worker:
+) -> list[Worker]:
     async def stop_on_fatal_error(_: BaseException) -> None:
         stop.set()
 
     threads = ThreadPoolExecutor(settings.max_concurrent_activities, thread_name_prefix="activity")
-    return Worker(
-        client,
-        task_queue=settings.task_queue,
-        activities=activities,
-        workflows=[Probe],
+    common: dict[str, Any] = {
+        "activities": activities,
+        "activity_executor": threads,
+        "max_concurrent_activities": settings.max_concurrent_activities,
+        "graceful_shutdown_timeout": timedelta(seconds=settings.grace),
+        "interceptors": interceptors,
+        "on_fatal_error": stop_on_fatal_error,
+    }
+    probing: dict[str, Any] = {
+        "workflows": [Probe],
         # The sandbox would import pydantic anew for a workflow of ours that a test runs in it.
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(2),
-        max_cached_workflows=20,
-        activity_executor=threads,
-        max_concurrent_activities=settings.max_concurrent_activities,
-        graceful_shutdown_timeout=timedelta(seconds=settings.grace),
-        interceptors=interceptors,
-        on_fatal_error=stop_on_fatal_error,
-        deployment_config=WorkerDeploymentConfig(
-            version=WorkerDeploymentVersion(version.deployment, version.build_id),
-            use_worker_versioning=True,
-            default_versioning_behavior=VersioningBehavior.PINNED,
-        ),
+        "workflow_runner": UnsandboxedWorkflowRunner(),
+        "workflow_task_poller_behavior": PollerBehaviorSimpleMaximum(2),
+        "max_cached_workflows": 20,
+    }
+    versioned = WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(version.deployment, version.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
     )
+    workers = [
+        Worker(client, task_queue=settings.task_queue, deployment_config=versioned, **probing, **common)
+    ]
+    if settings.own_queue:
+        # Not of the version: its calls would be routed to the Current one, which does not take from this queue.
+        workers.append(Worker(client, task_queue=open_own_queue(settings.task_queue), **common))
+    return workers
 
 
-async def _shut_down(worker: Worker, polling: asyncio.Task[None], calls: Calls, grace: float) -> None:
+async def _poll(workers: Sequence[Worker]) -> None:
+    await asyncio.gather(*(worker.run() for worker in workers))
+
+
+async def _shut_down(
+    workers: Sequence[Worker], polling: asyncio.Task[None], calls: Calls, grace: float
+) -> None:
     enter("stopping")
-    # It stops polling now and cancels running calls after the grace; then it waits for them without end.
-    shutdown = asyncio.create_task(worker.shutdown())
+    # They stop polling now and cancel running calls after the grace; then they wait for them without end.
+    shutdown = asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.wait({polling}, timeout=grace + CLEAN_UP)
     abandoned = calls.abandon()
     await asyncio.wait({polling}, timeout=HAND_BACK)

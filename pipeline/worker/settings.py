@@ -35,3 +35,6 @@ class HostSettings(BaseModel):
         gt=0,
         description="between two looks at the routing while a call runs that can be handed over",
     )
+    own_queue: bool = Field(
+        default=False, description="whether each worker process also takes calls from a task queue of its own"
+    )

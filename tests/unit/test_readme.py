@@ -13,7 +13,14 @@ from pipeline.cli import app
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 ROWS = re.findall(r"^\| `(\w+)` \| .* \| `conduit (.*)` \|$", README, re.MULTILINE)
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/index.md", "docs/github.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/index.md",
+    "docs/github.md",
+    "docs/long-running.md",
+    "docs/batch.md",
+]
 
 
 def cli() -> TyperGroup:

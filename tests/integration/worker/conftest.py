@@ -14,6 +14,7 @@ from temporalio.worker import Worker
 from pipeline.worker.settings import HostSettings
 from tests.integration.worker.long_running import LongRunning
 from tests.integration.worker.research import CALLS, Call
+from tests.integration.worker.sessions import Conversation
 from tests.parts.temporal import DevServer
 from tests.parts.versions import make_current
 from tests.parts.worker_host import WorkerHost, worker_host
@@ -49,7 +50,9 @@ class Algorithm:
 async def algorithm(temporal_client: Client) -> AsyncIterator[Algorithm]:
     """An algorithm without workers, and a worker for the workflows that call it."""
     name = f"algorithm-{uuid.uuid4().hex[:8]}"
-    async with Worker(temporal_client, task_queue=f"{name}-callers", workflows=[Call, LongRunning]):
+    async with Worker(
+        temporal_client, task_queue=f"{name}-callers", workflows=[Call, LongRunning, Conversation]
+    ):
         yield Algorithm(name, temporal_client, f"{name}-callers")
 
 
