@@ -177,6 +177,9 @@ class Deployments:
     async def set_current(self, seen: Deployment, build_id: str) -> None:
         """Route all calls to a version, provided that the routing still is as it was `seen`.
 
+        Its workers take activities, as `is_registered` says. That they take workflows too, as those of Current do, is
+        registered apart, sometimes later, and by workers of an older host never: the server need not wait for it.
+
         Raises:
             RoutingChanged: somebody else was faster; read the deployment again.
         """
@@ -186,6 +189,7 @@ class Deployments:
             build_id=build_id,
             conflict_token=seen.conflict_token,
             identity=self._client.identity,
+            ignore_missing_task_queues=True,
         )
         await _explained(self._service.set_worker_deployment_current_version(request, timeout=RPC_TIMEOUT))
 
@@ -202,6 +206,7 @@ class Deployments:
             percentage=percent,
             conflict_token=seen.conflict_token,
             identity=self._client.identity,
+            ignore_missing_task_queues=True,
         )
         await _explained(self._service.set_worker_deployment_ramping_version(request, timeout=RPC_TIMEOUT))
 

@@ -1,5 +1,6 @@
 """Routing by Temporal's bare requests, for tests of parts that stand below the toolkit's own client."""
 
+from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
@@ -18,20 +19,27 @@ async def make_current(client: Client, deployment: str, build_id: str) -> None:
 
     await eventually(registered)
     request = SetWorkerDeploymentCurrentVersionRequest(
-        namespace=client.namespace, deployment_name=deployment, build_id=build_id, identity="test"
+        namespace=client.namespace,
+        deployment_name=deployment,
+        build_id=build_id,
+        identity="test",
+        ignore_missing_task_queues=True,  # of workflows, which are registered apart
     )
     await client.workflow_service.set_worker_deployment_current_version(request)
 
 
 async def is_registered(client: Client, deployment: str, build_id: str) -> bool:
-    """Whether the server knows the version."""
+    """Whether the server knows the version, and that its workers take activities."""
     request = DescribeWorkerDeploymentVersionRequest(namespace=client.namespace)
     request.deployment_version.deployment_name = deployment
     request.deployment_version.build_id = build_id
     try:
-        await client.workflow_service.describe_worker_deployment_version(request)
+        seen = await client.workflow_service.describe_worker_deployment_version(request)
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return False
         raise
-    return True
+    return any(
+        queue.type == TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY
+        for queue in seen.worker_deployment_version_info.task_queue_infos
+    )
