@@ -18,6 +18,7 @@ Model = TypeVar("Model")
 
 if TYPE_CHECKING:
     from pipeline.build.wishes import ImageWishes
+    from pipeline.commands.control import Word
     from pipeline.commands.release import Wishes
     from pipeline.commands.session import Session
 
@@ -40,6 +41,9 @@ ProjectOption = Annotated[
 CommitOption = Annotated[
     str | None,
     typer.Option("--commit", help="Revision to take instead of HEAD; uncommitted changes do not count."),
+]
+DetachOption = Annotated[
+    bool, typer.Option("--detach", help="Leave the release to this machine's `conduit controller`.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.", metavar="TEXT")]
@@ -220,9 +224,10 @@ def release(
     ] = None,
     force: ForceOption = False,
     reason: ReasonOption = "",
+    detach: DetachOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Release a build from its record: start, register, promote.
+    """Release a build from its record: start, register, gate, ramp, promote, watch, retire.
 
     No research code runs in this command. The record may be a stranger's: what it says is checked.
     """
@@ -233,7 +238,7 @@ def release(
     expected = _checked(
         Expected, project=project, algorithm=algorithm, sha=commit, newest=newest, image=image
     )
-    wishes = _release_wishes(force=force, reason=reason)
+    wishes = _release_wishes(force=force, reason=reason, detach=detach)
     done = asyncio.run(run(_session(as_json), record, expected, wishes))
     _show(done, as_json, done.lines)
 
@@ -257,9 +262,10 @@ def deliver(
     cache_to: CacheToOption = None,
     ca: CaOption = None,
     secret: SecretOption = None,
+    detach: DetachOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a commit the whole route: verify, build, start, register, promote."""
+    """Take a commit the whole route: verify, build, start, register, gate, ramp, promote, watch, retire."""
     from pipeline.commands.deliver import deliver as run
 
     image = _image_wishes(
@@ -273,7 +279,9 @@ def deliver(
         ca=ca,
         secrets=_secrets(secret or []),
     )
-    wishes = _release_wishes(force=force, reason=reason, skip_tests=skip_tests, image=image, runtime=runtime)
+    wishes = _release_wishes(
+        force=force, reason=reason, skip_tests=skip_tests, image=image, runtime=runtime, detach=detach
+    )
     done = asyncio.run(run(_session(as_json), project, commit, wishes))
     _show(done, as_json, done.lines)
 
@@ -292,6 +300,60 @@ def rollback(
 
     done = asyncio.run(run(_session(as_json), algorithm, to, reason))
     _show(done, as_json, done.lines)
+
+
+def _tell(algorithm: str, word: "Word", reason: str, as_json: bool) -> None:
+    from pipeline.commands.control import tell
+
+    told = asyncio.run(tell(_session(as_json), algorithm, word, reason))
+    _show(told, as_json, told.lines)
+
+
+@app.command(epilog='Example: conduit pause speaker-id --reason "the database is being moved"')
+def pause(algorithm: AlgorithmArgument, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Keep the running release from going forward; a build that turns bad is rolled back all the same."""
+    _tell(algorithm, "pause", reason, as_json)
+
+
+@app.command(epilog="Example: conduit resume speaker-id")
+def resume(algorithm: AlgorithmArgument, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Let a paused or held release go on; its step is judged anew."""
+    _tell(algorithm, "resume", reason, as_json)
+
+
+@app.command(epilog='Example: conduit promote speaker-id --reason "urgent correction"')
+def promote(algorithm: AlgorithmArgument, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Make the release's build Current now, without more of its ramp; in the watch, end the watch."""
+    _tell(algorithm, "promote", reason, as_json)
+
+
+@app.command(epilog='Example: conduit abort speaker-id --reason "wrong model file"')
+def abort(algorithm: AlgorithmArgument, reason: ReasonOption = "", as_json: JsonOption = False) -> None:
+    """Stop the running release: calls go to the build before it, and its build is quarantined."""
+    _tell(algorithm, "abort", reason, as_json)
+
+
+@app.command(epilog="Example: conduit retire speaker-id --keep 1")
+def retire(
+    algorithm: AlgorithmArgument,
+    keep: Annotated[
+        int | None, typer.Option("--keep", min=0, max=50, help="Earlier good builds whose workers stay.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop workers of this machine that are idle and past retention, and delete versions that are too many."""
+    from pipeline.commands.retire import retire as run
+
+    done = asyncio.run(run(_session(as_json), algorithm, keep))
+    _show(done, as_json, done.lines)
+
+
+@app.command(epilog="Example: conduit controller")
+def controller() -> None:
+    """Host this machine's releases until stopped: `deliver --detach` leaves them to it."""
+    from pipeline.commands.controller import controller as run
+
+    asyncio.run(run(_session(as_json=False), _print))
 
 
 @app.command(epilog="Example: conduit status speaker-id --json")

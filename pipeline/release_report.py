@@ -11,7 +11,7 @@ from pipeline.models import AlgorithmName, BuildId, Commit, Value
 
 StepStatus = Literal["ok", "failed", "skipped", "running"]
 Decision = Literal[
-    "promoted", "unchanged", "verified", "built", "held", "superseded", "rolled-back", "failed"
+    "promoted", "unchanged", "verified", "built", "held", "begun", "superseded", "rolled-back", "failed"
 ]
 
 

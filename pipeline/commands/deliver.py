@@ -20,6 +20,7 @@ from pipeline.commands.showing import Story, shown
 from pipeline.commands.verify import run_tests
 from pipeline.deployments import Deployments
 from pipeline.project import Project, at_commit
+from pipeline.rollout.host import running
 
 
 async def deliver(session: Session, folder: Path, revision: str | None, wishes: Wishes) -> Delivered:
@@ -42,6 +43,8 @@ async def _unchanged(story: Story, client: Client, project: Project) -> Delivere
     seen = await Deployments(client).describe(project.config.algorithm) if found else None
     if found is None or seen is None or not is_live(seen, found, session.runtime(project.config.runtime)):
         return None
+    if await running(client, found.algorithm):
+        return None  # its watch may have lost its host
     story.build = found
     return done(story, found, "unchanged")
 

@@ -13,14 +13,18 @@ from pipeline.build.wishes import ImageWishes
 from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.commands.showing import Story, shown
 from pipeline.deployments import Deployment, Deployments
-from pipeline.errors import ConduitError, RecordRefused
+from pipeline.errors import ConduitError, RecordRefused, RoutingChanged
 from pipeline.models import Build, Commit, Environment, Sha, Value
 from pipeline.project import Project, at_commit
-from pipeline.rollout import host, policy
+from pipeline.rollout import controller, host, policy
 from pipeline.rollout.messages import ReleaseRequest
+from pipeline.rollout.page import step_line
+from pipeline.rollout.plan import Judged
 from pipeline.runtimes import OF_ARTIFACT, Runtime
 
 IGNORED = "the env file that the configuration names; CONDUIT_ENV_FILE names one of this machine"
+ATTEMPTS = 3
+"""How often another build may become Current just as a release begins."""
 
 
 class Wishes(Value):
@@ -31,6 +35,8 @@ class Wishes(Value):
     skip_tests: bool = False
     force: bool = False
     reason: str = ""
+    detach: bool = False
+    """Leave the release to this machine's controller."""
 
 
 class Expected(Value):
@@ -49,22 +55,34 @@ class Expected(Value):
 class Delivered(Value):
     """What is live now."""
 
-    decision: Literal["promoted", "unchanged", "superseded"]
+    decision: Literal["promoted", "unchanged", "superseded", "begun"]
     algorithm: str
     build_id: str
     commit: str
     previous: str | None = None
     propagated: bool = True
+    judged: tuple[Judged, ...] = ()
 
     def lines(self) -> list[str]:
         """The closing lines for people."""
         if self.decision == "superseded":
             return [f"{self.algorithm}: build {self.build_id} is not released; a newer commit was pushed."]
+        if self.decision == "begun":
+            return [
+                f"{self.algorithm}: the release of build {self.build_id} has begun; the controller goes on with it.",
+                f"  look: conduit status {self.algorithm}",
+            ]
         if self.decision == "unchanged":
             return [f"{self.algorithm}: build {self.build_id} is live already; nothing to do."]
         undo = f"  undo: conduit rollback {self.algorithm}" if self.previous else ""
         told = [] if self.propagated else [NOT_PROPAGATED]
-        return [f"{self.algorithm}: build {self.build_id} is live.", *told, *([undo] if undo else [])]
+        steps = [f"  {step_line(judged)}" for judged in self.judged]
+        return [
+            f"{self.algorithm}: build {self.build_id} is live.",
+            *steps,
+            *told,
+            *([undo] if undo else []),
+        ]
 
 
 async def release(session: Session, file: Path, expected: Expected, wishes: Wishes) -> Delivered:
@@ -117,34 +135,51 @@ async def release_build(
     story: Story, client: Client, build: Build, order: policy.Ancestry, wishes: Wishes
 ) -> Delivered:
     """Take a build from start to promotion; the steps are shown as they go."""
-    session = story.session
     deployments = Deployments(client)
-    runtime = session.runtime(OF_ARTIFACT[build.artifact.kind])
     story.releasing(build)
     try:
-        seen = await deployments.describe(build.algorithm)
-        if seen is not None and is_live(seen, build, runtime):
-            return done(story, build, "unchanged")
-        await _refuse(deployments, seen, build, order, wishes)
-        request = ReleaseRequest(
-            build=build,
-            replicas=build.workers.replicas,
-            start_timeout=build.workers.start_timeout,
-            by=session.by,
-            reason=wishes.reason,
-            run_url=session.run_url,
-        )
-        routed = await host.release(client, request, runtime, order, session.report.on_step)
-        previous = routed.previous if routed.previous != build.build_id else None
-        return done(story, build, "promoted", previous=previous, propagated=routed.propagated)
+        for attempt in range(ATTEMPTS):
+            try:
+                return await _release(story, client, build, order, wishes)
+            except RoutingChanged:
+                if attempt + 1 == ATTEMPTS:
+                    raise  # else it is compared anew with what is Current now
+        raise AssertionError("attempts end")
     finally:
         await see_what_is_live(story, deployments, build)
+
+
+async def _release(
+    story: Story, client: Client, build: Build, order: policy.Ancestry, wishes: Wishes
+) -> Delivered:
+    session = story.session
+    deployments, runtime = Deployments(client), session.runtime(OF_ARTIFACT[build.artifact.kind])
+    seen = await deployments.describe(build.algorithm)
+    if seen is not None and is_live(seen, build, runtime) and not await host.running(client, build.algorithm):
+        return done(story, build, "unchanged")
+    await _refuse(deployments, seen, build, order, wishes)
+    request = ReleaseRequest(
+        build=build,
+        replicas=build.workers.replicas,
+        start_timeout=build.workers.start_timeout,
+        by=session.by,
+        reason=wishes.reason,
+        run_url=session.run_url,
+        over=(seen.current if seen else None,),
+    )
+    if wishes.detach:
+        await controller.hand_over(client, request, order, session.home)
+        return done(story, build, "begun")
+    routed = await host.release(client, request, runtime, order, session.report.on_step)
+    previous = routed.previous if routed.previous != build.build_id else None
+    made = done(story, build, "promoted", previous=previous, propagated=routed.propagated)
+    return made.model_copy(update={"judged": routed.judged})
 
 
 def done(
     story: Story,
     build: Build,
-    decision: Literal["promoted", "unchanged", "superseded"],
+    decision: Literal["promoted", "unchanged", "superseded", "begun"],
     *,
     previous: str | None = None,
     propagated: bool = True,

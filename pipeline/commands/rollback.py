@@ -8,7 +8,7 @@ from pipeline.commands.showing import shown
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import NoLiveWorker, NothingToRollBackTo
 from pipeline.models import Build, Image, Value, algorithm_name
-from pipeline.rollout.host import roll_back
+from pipeline.rollout.host import roll_back, running
 from pipeline.rollout.messages import RollBackRequest
 from pipeline.rollout.policy import roll_back_target
 from pipeline.runtimes import OF_ARTIFACT
@@ -47,13 +47,16 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         client = await session.connect()
         deployments = Deployments(client)
         seen = await deployment(deployments, _checked(algorithm))
-        target, bad, known = await _target(deployments, seen, to)
+        release = await running(client, algorithm)
+        candidate = str((await release.memo()).get("build_id", "")) if release else None
+        target, bad, known = await _target(deployments, seen, to, candidate)
         record = _record(session, algorithm, target, known)
         story.releasing(record)
         story.rolled_back = bad
         request = RollBackRequest(
             target=record,
             bad=bad,
+            was_current=bad == seen.current,
             replicas=record.workers.replicas,
             start_timeout=record.workers.start_timeout,
             by=session.by,
@@ -71,13 +74,13 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
 
 
 async def _target(
-    deployments: Deployments, seen: Deployment, to: str | None
+    deployments: Deployments, seen: Deployment, to: str | None, candidate: str | None
 ) -> tuple[str, str, Build | None]:
     """The build to return to, the one that is Current, and what the target's metadata says of it."""
     builds = [v.build_id for v in seen.versions if v.was_current or v.build_id == to]
     entries = await asyncio.gather(*(about(deployments, seen.name, build) for build in builds))
     known = dict(zip(builds, entries, strict=True))
-    target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None)
+    target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None, candidate)
     entry = known.get(target) or await about(deployments, seen.name, target)
     return target, bad, entry.registered.build if entry.registered else None
 

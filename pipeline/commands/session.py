@@ -13,8 +13,9 @@ from pipeline import connection, paths
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import UnknownAlgorithm
 from pipeline.report import Report
+from pipeline.rollout.controller import EveryRuntime
 from pipeline.rollout.messages import BUILD_ENTRY, QUARANTINE_ENTRY, Quarantine, Registered
-from pipeline.runtimes import Runtime, RuntimeOptions, runtime
+from pipeline.runtimes import RUNTIMES, Runtime, RuntimeOptions, runtime
 
 NOT_PROPAGATED = "  warning: Temporal still says that some task queues may not know it; see `conduit status`."
 
@@ -65,6 +66,10 @@ class Session:
                 env_file=_path(self.environment.get("CONDUIT_ENV_FILE")),
             ),
         )
+
+    def every_runtime(self) -> Runtime:
+        """All runtimes as one, for what is not about one build."""
+        return EveryRuntime({name: self.runtime(name) for name in RUNTIMES})
 
 
 def _cloud_ui(environment: Mapping[str, str]) -> str:

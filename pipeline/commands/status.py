@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 
+from pipeline.commands.control import progress_of
 from pipeline.commands.session import About, Session, about, deployment
 from pipeline.deployments import Deployment, Deployments, Status, Version, Worker
 from pipeline.models import Value
+from pipeline.rollout.host import running
+from pipeline.rollout.messages import Progress
 
 MOST = 20
 """How many builds are shown, the newest first; each costs a request, and the server counts them."""
@@ -50,6 +53,8 @@ class AlgorithmStatus(Value):
     ramping: Ramp | None
     propagated: bool
     builds: tuple[BuildStatus, ...]
+    release: Progress | None = None
+    """The release that is running, if one is."""
 
 
 async def status(session: Session, algorithm: str) -> AlgorithmStatus:
@@ -58,12 +63,15 @@ async def status(session: Session, algorithm: str) -> AlgorithmStatus:
     Raises:
         UnknownAlgorithm: Temporal has no such deployment.
     """
-    deployments = Deployments(await session.connect())
+    client = await session.connect()
+    deployments = Deployments(client)
     seen = await deployment(deployments, algorithm)
+    release = await running(client, algorithm)
     shown = _shown(seen)
     entries = await asyncio.gather(*(about(deployments, algorithm, v.build_id) for v in shown))
     live = await deployments.live(lambda: deployments.workers(algorithm))
-    return summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live)
+    found = summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live)
+    return found.model_copy(update={"release": await progress_of(release) if release else None})
 
 
 async def names(session: Session) -> tuple[str, ...]:

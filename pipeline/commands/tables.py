@@ -8,6 +8,8 @@ from rich.text import Text
 
 from pipeline.commands.history import Event
 from pipeline.commands.status import AlgorithmStatus, BuildStatus
+from pipeline.github.escape import one_line
+from pipeline.rollout.page import step_line, where
 
 WIDTH = 140
 
@@ -16,7 +18,15 @@ def status(found: AlgorithmStatus) -> list[str]:
     """An algorithm's builds, newest first, under a line that says what is live."""
     rows = [_build(build, found) for build in found.builds]
     header = ("build", "status", "workers", "calls", "failed", "commit by", "subject", "quarantined")
-    return [_headline(found), *_table(header, rows)]
+    return [_headline(found), *_release(found), *_table(header, rows)]
+
+
+def _release(found: AlgorithmStatus) -> list[str]:
+    now = found.release
+    if now is None:
+        return []
+    steps = [f"  {one_line(step_line(judged))}" for judged in now.judged]
+    return [f"a release of {now.build_id} is running: {where(now)}", *steps]
 
 
 def _headline(found: AlgorithmStatus) -> str:

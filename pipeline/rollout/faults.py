@@ -4,7 +4,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 from pipeline import errors
 from pipeline.errors import ConduitError
-from pipeline.rollout.messages import Order
+from pipeline.rollout.messages import Order, ReleaseRequest
 from pipeline.rollout.plan import Fault
 
 
@@ -23,6 +23,19 @@ def fault_of_step(failed: ActivityError) -> Fault:
         what="A step of the release failed for a reason that was not foreseen.",
         why=str(cause or failed),
         now="Look at it in Temporal's UI.",
+        by_the_build=False,
+    )
+
+
+def changed_since(request: ReleaseRequest, current: str | None) -> Fault | None:
+    """Another build than the one that this was compared with is Current: it may be a newer one."""
+    own, over = request.build.build_id, request.over
+    if over is None or current in (*over, request.supersedes, own):
+        return None
+    return Fault(
+        error=errors.RoutingChanged.__name__,
+        what=f"Another build of {request.build.algorithm} became Current just now: {current or 'none'}.",
+        now="Run the command again.",
         by_the_build=False,
     )
 

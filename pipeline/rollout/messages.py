@@ -39,6 +39,10 @@ class ReleaseRequest(Value):
     by: str = Field(max_length=200)
     reason: str = Field(default="", max_length=1000)
     run_url: str = Field(default="", max_length=500)
+    over: tuple[BuildId | None, ...] | None = Field(
+        default=None,
+        description="what may be Current when it begins: it was compared with that; null: anything",
+    )
     supersedes: BuildId | None = Field(default=None, description="the build whose release this one ended")
 
 
@@ -47,6 +51,9 @@ class RollBackRequest(Value):
 
     target: Build
     bad: BuildId
+    was_current: bool = Field(
+        default=True, description="false: the bad one is in its ramp, and stays nowhere"
+    )
     replicas: int = Field(ge=1)
     start_timeout: float = Field(gt=0)
     by: str = Field(max_length=200)

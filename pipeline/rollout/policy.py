@@ -17,6 +17,7 @@ class InFlight(Value):
     sha: str
     task_queue: str
     host_is_alive: bool
+    run_id: str = ""
 
 
 class Begin(StrEnum):
@@ -89,19 +90,28 @@ def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: A
     raise errors.ReleaseInFlight(
         f"A release of {algorithm} is running: build {other.build_id}.",
         why="There is one at a time for each algorithm.",
-        now=f"Wait for it, look at `conduit status {algorithm}`, or stop it with `conduit rollback {algorithm}`.",
+        now=f"Wait for it, look at `conduit status {algorithm}`, or stop it with `conduit abort {algorithm}`.",
     )
 
 
 def roll_back_target(
-    seen: Deployment, wanted: str | None, is_quarantined: Callable[[str], bool]
+    seen: Deployment,
+    wanted: str | None,
+    is_quarantined: Callable[[str], bool],
+    candidate: str | None = None,
 ) -> tuple[str, str]:
     """Choose the build to return to: the wanted one, else the last that was Current and is not quarantined.
 
-    A placeholder is returned to only where it is wanted by name: its answers are made up.
+    Where a release is on its way to its promotion, its candidate is what is taken back: Current stays.
+
+    Args:
+        seen: the deployment.
+        wanted: the build that a person named.
+        is_quarantined: whether a build was found bad.
+        candidate: the build of the release that is running.
 
     Returns:
-        its ID, and that of the build which is Current now.
+        its ID, and that of the build which is found bad.
 
     Raises:
         NothingToRollBackTo: there is none.
@@ -115,6 +125,8 @@ def roll_back_target(
         )
     if wanted is not None:
         return _wanted(seen, wanted).build_id, seen.current
+    if candidate not in (None, seen.current) and seen.version(candidate):
+        return seen.current, candidate or ""
     candidates = [
         v
         for v in seen.versions

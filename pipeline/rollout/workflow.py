@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from pipeline.gates import GateRequest
     from pipeline.rollout import page
     from pipeline.rollout.activities import Activities
-    from pipeline.rollout.faults import aborted, failure, fault_of, fault_of_step
+    from pipeline.rollout.faults import aborted, changed_since, failure, fault_of, fault_of_step
     from pipeline.rollout.heal import Healer
     from pipeline.rollout.judge import Tally
     from pipeline.rollout.messages import (
@@ -134,6 +134,8 @@ class Rollout:
                 "is_used": self._before.is_used,
             }
         )
+        if fault := changed_since(request, self._before.current):
+            raise failure(fault)
         try:
             while not isinstance(action := next_action(self._state), End):
                 self._tell()
@@ -369,6 +371,8 @@ class RollBack:
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
         bad = Reference(algorithm=algorithm, build_id=request.bad)
         await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
+        if not request.was_current:
+            await step("stop", Activities.stop, bad)
         return Routed(
             algorithm=algorithm,
             build_id=target.build_id,

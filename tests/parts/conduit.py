@@ -99,8 +99,13 @@ class Repo:
         return commit(self.folder, files)
 
 
+QUICK_RELEASE = "release.steps = []\nrelease.watch = '0s'\n"
+"""Settings in `[tool.conduit]` of a release that promotes at once."""
+
+
 def research_repo(folder: Path, algorithm: str, files: Mapping[str, str] = FILES, extra: str = "") -> Repo:
-    """A committed repo; `extra` is put at the end of `[tool.conduit]`."""
-    pyproject = files["pyproject.toml"].replace('"measure"\n', f'"{algorithm}"\n') + extra
+    """A committed repo; `extra` is put at the end of `[tool.conduit]`. Releases are quick unless that says more."""
+    release = "" if "release" in extra else QUICK_RELEASE
+    pyproject = files["pyproject.toml"].replace('"measure"\n', f'"{algorithm}"\n') + release + extra
     make_repo(folder, {**files, "pyproject.toml": pyproject})
     return Repo(folder=folder, algorithm=algorithm)

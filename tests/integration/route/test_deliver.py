@@ -21,7 +21,7 @@ from tests.parts.repos import ACTIVITY, FILES, PROJECT
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually, eventually_sync
 
-NO_TESTS = "test = []\nrelease.steps = []\nrelease.watch = '0s'\n"
+NO_TESTS = "test = []\n"
 DIES_LATER = ACTIVITY + "\nimport os, threading\nthreading.Timer({seconds}, os._exit, [9]).start()\n"
 
 

@@ -1,0 +1,134 @@
+"""The worker of releases: it runs inside a command that follows one, or in a standing controller."""
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+    Worker,
+)
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from pipeline import __version__, errors
+from pipeline.deployments import Deployments
+from pipeline.errors import ConduitError
+from pipeline.rollout.activities import Activities
+from pipeline.rollout.heal import Healer
+from pipeline.rollout.observe import OBSERVE, Observer
+from pipeline.rollout.retire import Retirer
+from pipeline.rollout.workflow import RollBack, Rollout
+from pipeline.runtimes import Runtime
+
+HEARTBEAT = 2.0
+"""Seconds between two heartbeats of a release's own activities."""
+WORTH_A_RETRY = (errors.TemporalUnreachable, errors.RuntimeUnavailable)
+
+
+def task_queue(algorithm: str) -> str:
+    """The queue of a release that a command follows: of this machine, as workers are started where it is served."""
+    return f"conduit/{algorithm}@{socket.gethostname()}"
+
+
+def controller_queue(home: Path) -> str:
+    """The queue of this machine's controller, for all algorithms whose builds are kept in `home`.
+
+    Each version of the toolkit has its own: a release that another version began is begun anew, not replayed.
+    """
+    place = hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:8]
+    return f"conduit/controller/{__version__}/{place}@{socket.gethostname()}"
+
+
+def is_of_this_machine(queue: str) -> bool:
+    """Whether a queue of releases is served on this machine."""
+    return queue.startswith("conduit/") and queue.endswith(f"@{socket.gethostname()}")
+
+
+class _Reporting(ActivityInboundInterceptor):
+    """Heartbeats while a step runs, and carries our errors over to the command that waits."""
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        if activity.info().activity_type == OBSERVE:  # its own heartbeats carry what it has gathered
+            return await self._carried(input)
+        beating = asyncio.create_task(_beat())
+        try:
+            return await self._carried(input)
+        finally:
+            beating.cancel()
+
+    async def _carried(self, input: ExecuteActivityInput) -> Any:
+        try:
+            return await super().execute_activity(input)
+        except ConduitError as error:
+            raise ApplicationError(
+                error.what,
+                error.fields(),
+                type=type(error).__name__,
+                non_retryable=not isinstance(error, WORTH_A_RETRY),
+            ) from error
+
+
+async def _beat() -> None:
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(HEARTBEAT)
+
+
+class Reporting(Interceptor):
+    """See `_Reporting`."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap every activity of the worker."""
+        return _Reporting(next)
+
+
+@asynccontextmanager
+async def worker(client: Client, queue: str, runtime: Runtime) -> AsyncIterator[None]:
+    """Serve the releases of a queue on this machine."""
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[Rollout, RollBack],
+        activities=_steps(client, runtime),
+        interceptors=[Reporting()],
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
+        ),
+        graceful_shutdown_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),
+    ):
+        yield
+
+
+def _steps(client: Client, runtime: Runtime) -> list[Callable[..., Any]]:
+    deployments = Deployments(client)
+    steps = Activities(client, deployments, runtime)
+    observer = Observer(client, deployments, runtime)
+    return [
+        steps.routing,
+        steps.tidy,
+        steps.start,
+        steps.register,
+        steps.describe,
+        steps.gate,
+        steps.ramp,
+        steps.route,
+        steps.propagate,
+        steps.undo,
+        steps.stop,
+        steps.quarantine,
+        observer.counters,
+        observer.observe,
+        Healer(client).heal,
+        Retirer(client, deployments, runtime).retire,
+    ]
