@@ -1,7 +1,6 @@
 """The steps of a release that touch the world. Each may run again at any time and finds done what was done."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -130,7 +129,7 @@ class Activities:
 
     @activity.defn(name="conduit.ramp")
     async def ramp(self, request: RampTo) -> None:
-        """Route a share of the workflows to a build, and wait a while until all task queues know it.
+        """Route a share of the workflows to a build. Whether all queues know it yet, its calls will show.
 
         Raises:
             NoLiveWorker: no worker of the build lives.
@@ -149,8 +148,6 @@ class Activities:
                     raise
             else:
                 break
-        with contextlib.suppress(PropagationStuck):
-            await self._deployments.wait_propagated(build.algorithm, PROPAGATION)
 
     @activity.defn(name="conduit.route")
     async def route(self, request: Route) -> None:

@@ -120,6 +120,7 @@ class Rollout:
         self._counters = Counters()
         self._failing: tuple[PendingCall, ...] = ()
         self._propagated = True
+        self._propagating: asyncio.Task[bool] | None = None
         self._retired: Retired | None = None
         self._last_told = ""
 
@@ -187,6 +188,7 @@ class Rollout:
             case Promote():
                 await self._promote()
             case Retire():
+                await self._until_propagated()
                 retire = RetireRequest(
                     algorithm=self._build.algorithm,
                     keep=self._state.options.keep,
@@ -215,7 +217,13 @@ class Rollout:
         expected = (self._before.current, self._request.supersedes or self._before.current)
         route = Route(algorithm=self._build.algorithm, build_id=self._build.build_id, expected=expected)
         await step("promote", Activities.route, route)
-        self._propagated = await step("propagate", Activities.propagate, self._build)
+        # A server may take long to say that all queues know it. The build is judged meanwhile.
+        self._propagating = asyncio.create_task(step("propagate", Activities.propagate, self._build))
+
+    async def _until_propagated(self) -> None:
+        if self._propagating is not None:
+            self._propagated = await self._propagating
+            self._propagating = None
 
     async def _count(self, current: str | None) -> None:
         """Read the counters before a change of routing: what is counted from then on is its doing."""
@@ -271,6 +279,8 @@ class Rollout:
 
     async def _put_back(self, *, blame: bool) -> HealReport | None:
         """Routing first, then the mark that keeps the build from coming back, then its workers and callers."""
+        if self._propagating is not None:
+            self._propagating.cancel()
         stays = self._state.is_current and not blame
         undo = Undo(candidate=self._build, was=self._before.was, stays=stays)
         await step("undo", Activities.undo, undo)
