@@ -1,6 +1,7 @@
 """The steps of a release that touch the world. Each may run again at any time and finds done what was done."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -29,6 +30,8 @@ from pipeline.runtimes import Runtime
 
 ROUTING_ATTEMPTS = 5
 PROPAGATION_ATTEMPTS = 2
+HEARD = timedelta(seconds=10)
+"""How long a worker is listened for whose heartbeat is late: its machine may be busy."""
 REVIVAL = timedelta(minutes=2)
 """By when a build's workers have to be back that died while a newer build was released."""
 PROPAGATION = timedelta(seconds=15)
@@ -177,12 +180,20 @@ class Activities:
         await self._clear_ramp(seen)
 
     async def _raise_if_not_alive(self, algorithm: str, build_id: str) -> None:
-        if not await self._able(algorithm, build_id):
+        if not await self._is_alive(algorithm, build_id):
             raise NoLiveWorker(
                 f"Build {build_id} of {algorithm} has no live worker.",
                 why="Calls that are routed to it would wait for ever.",
                 now="Start its workers, or choose another build.",
             )
+
+    async def _is_alive(self, algorithm: str, build_id: str) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEARD.total_seconds()):
+                async for _ in polls(most=0.5):
+                    if await self._live(algorithm, build_id):
+                        return True
+        return False
 
     async def _raise_if_superseded(self, algorithm: str) -> None:
         """See that the release which this step is a part of still is the one that runs.
@@ -237,7 +248,7 @@ class Activities:
 
     async def _revive(self, algorithm: str, build_id: str | None) -> None:
         """Start the workers of the build to go back to, if they died meanwhile."""
-        if build_id is None or await self._live(algorithm, build_id):
+        if build_id is None or await self._is_alive(algorithm, build_id):
             return
         build = await asyncio.to_thread(self._runtime.build, algorithm, build_id)
         if build is not None:
