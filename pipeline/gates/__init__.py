@@ -3,5 +3,16 @@
 from pipeline.gates.checks import run
 from pipeline.gates.messages import GateFigures, GateFinding, GateReport, GateRequest, Verdict
 from pipeline.gates.report import failure, lines
+from pipeline.gates.states import with_states
 
-__all__ = ["GateFigures", "GateFinding", "GateReport", "GateRequest", "Verdict", "failure", "lines", "run"]
+__all__ = [
+    "GateFigures",
+    "GateFinding",
+    "GateReport",
+    "GateRequest",
+    "Verdict",
+    "failure",
+    "lines",
+    "run",
+    "with_states",
+]

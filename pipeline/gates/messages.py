@@ -11,7 +11,7 @@ MOST_EXAMPLES = 5
 LONGEST = 500
 """Characters of one text of a report; a report goes through Temporal's histories and onto GitHub's pages."""
 
-Gate = Literal["contract", "smoke", "replay", "budget"]
+Gate = Literal["contract", "smoke", "replay", "budget", "state"]
 Text = Annotated[str, StringConstraints(max_length=LONGEST)]
 
 

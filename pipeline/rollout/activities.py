@@ -25,6 +25,7 @@ from pipeline.rollout.messages import (
     Undo,
     workflow_id,
 )
+from pipeline.rollout.pending import pending_calls
 from pipeline.rollout.retire import left
 from pipeline.runtimes import Runtime
 
@@ -128,7 +129,10 @@ class Activities:
     @activity.defn(name="conduit.gate")
     async def gate(self, request: gates.GateRequest) -> gates.GateReport:
         """Call the candidate alone, before any production call reaches it."""
-        return await gates.run(self._client, self._deployments, request)
+        report = await gates.run(self._client, self._deployments, request)
+        calls = await pending_calls(self._client, request.build.algorithm)
+        others = [call.saved for call in calls if call.build_id != request.build.build_id]
+        return await gates.with_states(self._client, request.build, others, report)
 
     @activity.defn(name="conduit.ramp")
     async def ramp(self, request: RampTo) -> None:

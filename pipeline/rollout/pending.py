@@ -16,6 +16,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline.models import Value
+from pipeline.worker.probe import SavedCall
 
 MOST_WORKFLOWS = 200
 AT_ONCE = 20
@@ -37,11 +38,24 @@ class PendingCall(Value):
     """Of the attempt before; empty if there was none."""
     timed_out: bool = False
     running: bool = False
+    last: bool = False
+    """Whether its caller allows no attempt after this one."""
 
     @property
     def key(self) -> str:
         """The call, whatever its attempt."""
         return f"{self.workflow_id}/{self.run_id}/{self.activity_id}"
+
+    @property
+    def saved(self) -> SavedCall:
+        """The call as a candidate is asked whether it reads its state."""
+        return SavedCall(
+            workflow_id=self.workflow_id,
+            run_id=self.run_id,
+            activity_id=self.activity_id,
+            activity=self.activity,
+            last=self.last,
+        )
 
 
 async def pending_calls(client: Client, algorithm: str) -> tuple[PendingCall, ...]:
@@ -94,6 +108,7 @@ def _call(workflow_id: str, run_id: str, info: PendingActivityInfo) -> PendingCa
         failure=_told(info.last_failure) if failed else "",
         timed_out=failed and info.last_failure.HasField("timeout_failure_info"),
         running=info.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
+        last=0 < info.maximum_attempts <= info.attempt,
     )
 
 

@@ -373,8 +373,10 @@ def why_unreadable(details: Sequence[Any], store: Store | None) -> str:
         if declared is None:
             raise unreadable(saved, "this build has no checkpoint of that name")
         declared.check(in_full(saved, store))
-    except Exception as error:  # a migration is research code
-        return error.message if isinstance(error, ApplicationError) else f"{type(error).__name__}: {error}"
+    except ApplicationError as error:
+        return error.message
+    except Exception as error:  # a migration is research code; what it says may hold the state
+        return f"a migration of state {saved.name!r} of version {saved.version} raises {type(error).__name__}"
     return ""
 
 

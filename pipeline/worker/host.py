@@ -31,6 +31,7 @@ from pipeline.worker.hooks import find_codec, find_function
 from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.phases import enter
 from pipeline.worker.probe import Probe
+from pipeline.worker.saved import SavedStates
 from pipeline.worker.settings import HostSettings
 from pipeline.worker.setup import find_setup, run_setup
 from pipeline.worker.store import FileStore
@@ -124,7 +125,9 @@ async def _serve(settings: HostSettings, version: Version, research: Research, h
     )
     calls = Calls(Trials(client, settings.task_queue, research.activities, research.compare))
     stop = asyncio.Event()
-    functions = [*(one.call for one in research.activities), calls.ledger.served]
+    states = SavedStates(client, settings.task_queue, handover.store)
+    research_calls = [one.call for one in research.activities]
+    functions: list[Callable[..., Any]] = [*research_calls, calls.ledger.served, states.unread]
     workers = _workers(
         client, settings, version, activities=functions, interceptors=[calls, handover], stop=stop
     )

@@ -21,6 +21,7 @@ from temporalio.worker import StartActivityInput, WorkflowInboundInterceptor, Wo
 
 PROBE = "conduit.probe"
 SERVED = "conduit.served"
+SAVED = "conduit.saved"
 HEADER = "conduit.trial"
 WORKFLOW_ID = "conduit/probe/"
 """How the IDs of these workflows begin. What they take and give is not encoded: no codec is needed to read it."""
@@ -101,19 +102,40 @@ class Tried(_Frozen):
     caller: Caller | None = None
 
 
+class SavedCall(_Frozen):
+    """A call that is under way and may have saved state."""
+
+    workflow_id: str
+    run_id: str
+    activity_id: str
+    activity: str
+    last: bool = Field(default=False, description="whether its caller allows no attempt after this one")
+
+
+class Unread(_Frozen):
+    """A call whose state a build could not go on from; the reason holds none of the state."""
+
+    call: SavedCall
+    why: str
+
+
 class ProbeRequest(_Frozen):
-    """Trials to make, or, where `references` is a number, how many of each activity's calls to name."""
+    """Trials to make, or, where `references` is a number, how many of each activity's calls to name; calls whose
+    saved state to read.
+    """
 
     trials: tuple[Trial, ...] = ()
     at_once: int = Field(default=4, ge=1)
     references: int | None = None
+    saved: tuple[SavedCall, ...] = ()
 
 
 class ProbeAnswer(_Frozen):
-    """What came of all trials, in their order, and what was served."""
+    """What came of all trials, in their order, what was served, and which state could not be read."""
 
     tried: tuple[Tried, ...] = ()
     served: tuple[Served, ...] = ()
+    unread: tuple[Unread, ...] = ()
 
 
 @workflow.defn(name=PROBE, versioning_behavior=VersioningBehavior.PINNED)
@@ -134,9 +156,14 @@ class Probe:
                 result_type=list[Served],
                 schedule_to_close_timeout=ASKING,
             )
+        unread: list[Unread] = []
+        if request.saved:
+            unread = await workflow.execute_local_activity(
+                SAVED, list(request.saved), result_type=list[Unread], schedule_to_close_timeout=ASKING
+            )
         seats = asyncio.Semaphore(request.at_once)
         tried = await asyncio.gather(*(self._seated(seats, trial) for trial in request.trials))
-        return ProbeAnswer(tried=tuple(tried), served=tuple(served))
+        return ProbeAnswer(tried=tuple(tried), served=tuple(served), unread=tuple(unread))
 
     async def _seated(self, seats: asyncio.Semaphore, trial: Trial) -> Tried:
         async with seats:

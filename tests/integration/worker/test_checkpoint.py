@@ -5,11 +5,14 @@ import os
 import signal
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHandle
 
+from pipeline.gates.probing import Target, probe
+from pipeline.worker.probe import ProbeRequest, SavedCall
 from tests.integration.worker import long_running
 from tests.integration.worker.conftest import Algorithm
 from tests.integration.worker.long_running import (
@@ -23,6 +26,7 @@ from tests.integration.worker.long_running import (
     LongRunning,
     Work,
 )
+from tests.parts.versions import is_registered
 from tests.parts.waiting import eventually
 from tests.parts.worker_host import WorkerHost
 
@@ -64,6 +68,25 @@ def point(link: Path, target: Path) -> None:
     new = link.with_name("link")
     new.symlink_to(target)
     new.replace(link)
+
+
+async def is_registered_soon(algorithm: Algorithm, build_id: str) -> None:
+    await eventually(lambda: is_registered(algorithm.client, algorithm.name, build_id))
+
+
+async def unread_by(algorithm: Algorithm, build_id: str, call: Handle) -> str:
+    """Why the build, which need not be live, could not go on from what the call has saved."""
+    [pending] = (await call.describe()).raw_description.pending_activities
+    saved = SavedCall(
+        workflow_id=call.id,
+        run_id=call.result_run_id or "",
+        activity_id=pending.activity_id,
+        activity=pending.activity_type.name,
+    )
+    target = Target(deployment=algorithm.name, build_id=build_id, task_queue=algorithm.name)
+    answer = await probe(algorithm.client, target, ProbeRequest(saved=(saved,)), timedelta(seconds=60))
+    assert answer
+    return "".join(one.why for one in answer.unread)
 
 
 async def has_failed(call: Handle) -> str:
@@ -123,9 +146,13 @@ async def test_state_that_a_build_cannot_read_waits_for_one_that_can(
     call = await begin(algorithm, "add_in_thread", Work())
     await is_at_work(tmp_path, call, "b1")
     start_version("b2", FOURTH_THAT_FORGETS)
+    await is_registered_soon(algorithm, "b2")
+    assert "'sum' of version 1 cannot be read" in await unread_by(algorithm, "b2", call)
     await algorithm.make_current("b2")
     assert "'sum' of version 1 cannot be read" in await has_failed(call)
     start_version("b3", SECOND)
+    await is_registered_soon(algorithm, "b3")
+    assert await unread_by(algorithm, "b3", call) == ""
     await algorithm.make_current("b3")
     await is_at_work(tmp_path, call, "b3")
     long_running.finish(tmp_path)
