@@ -29,7 +29,7 @@ from temporalio import activity
 
 from pipeline.worker.checkpoint import Checkpoint
 
-HERE = Path(__file__).parent
+HERE = Path(os.environ.get("STEPS_FOLDER", Path(__file__).parent))
 PAUSE = 0.03
 BUILD = os.environ.get("TEMPORAL_WORKER_BUILD_ID", "")
 
