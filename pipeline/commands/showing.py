@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.commands.session import Session
 from pipeline.errors import ConduitError, Superseded
+from pipeline.github.answers import Patience
 from pipeline.github.faults import annotations
 from pipeline.github.page_models import Annotation, Check, Conclusion, DeploymentStatus, State
 from pipeline.github.pages import Pages
@@ -22,6 +23,8 @@ from pipeline.release_report import Decision, Failure, ReleaseReport
 
 CONCLUSIONS: Mapping[Decision, Conclusion] = {"failed": "failure", "superseded": "skipped", "held": "neutral"}
 """Of the check run; success for every other decision."""
+PATIENCE = Patience(total=30)
+"""A release waits for its pages, the first of them before it begins."""
 NOWHERE = Path("/nowhere")
 """Where a commit was exported to is gone by now: only relative paths of a log name files of the repo."""
 INTERRUPTED = Failure(what="It was interrupted.", now="Run it again: it finds done what was done.")
@@ -131,10 +134,10 @@ class Story:
 
 
 @contextmanager
-def shown(session: Session) -> Iterator[Story]:
+def shown(session: Session, patience: Patience = PATIENCE) -> Iterator[Story]:
     """Show on GitHub what a command does, and how it ends, whichever way that is."""
     # The runner reads commands from both streams; standard output is the result's alone.
-    story = Story(session, Pages(session.environment, stdout=sys.stderr))
+    story = Story(session, Pages(session.environment, stdout=sys.stderr, patience=patience))
     try:
         yield story
     except Superseded:

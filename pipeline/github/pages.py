@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline.errors import ConduitError, GitHubContextInvalid
+from pipeline.errors import ConduitError, GitHubContextInvalid, GitHubUnreachable
 from pipeline.github import workflow_commands
 from pipeline.github.answers import Patience
 from pipeline.github.context import GitHubContext, read_context
@@ -154,8 +154,13 @@ class Pages:
             yield
         except _LeftOut as reason:
             self._leave_out(page, str(reason))
+        except GitHubUnreachable as error:
+            # It was waited for once. The pages that follow try, and do not wait again.
+            self._patience = self._patience.model_copy(update={"total": 0.0})
+            self.__dict__.pop("_rest", None)
+            self._leave_out(page, _told(error))
         except ConduitError as error:
-            self._leave_out(page, " ".join(filter(None, (error.what, error.why, error.now))))
+            self._leave_out(page, _told(error))
         # A page is worth less than the release that it shows, whatever is wrong with it.
         except Exception as error:
             self._leave_out(page, f"{type(error).__name__}: {error}")
@@ -164,3 +169,7 @@ class Pages:
         pages = self._left_out.setdefault(why, [])
         if page not in pages:
             pages.append(page)
+
+
+def _told(error: ConduitError) -> str:
+    return " ".join(filter(None, (error.what, error.why, error.now)))

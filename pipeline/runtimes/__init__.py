@@ -18,7 +18,7 @@ class RuntimeOptions(Value):
     environment: Mapping[str, str] = {}
     """What else workers inherit where they share this machine."""
     env_file: Path | None = None
-    """What containers find in their environment, in place of what the build's configuration names."""
+    """What containers find in their environment beside what the build's configuration names; this wins."""
 
 
 class LocalWorker(Value):

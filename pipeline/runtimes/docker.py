@@ -49,8 +49,8 @@ class DockerRuntime:
 
     def start(self, build: Build, replicas: int) -> None:
         """Start what is missing of `replicas` workers; see `Runtime.start`."""
-        env_file = self._options.env_file or build.workers.docker.env_file
-        environment = worker_environment(self._options.connection, env_file)
+        options = self._options
+        environment = worker_environment(options.connection, build.workers.docker.env_file, options.env_file)
         with self._engine() as client:
             image = _pulled(client, build)
             for replica in range(1, replicas + 1):

@@ -76,17 +76,26 @@ def _network_of(environment: Mapping[str, str]) -> tuple[str, ...]:
     return ("host",) if LOOPBACK.fullmatch(environment.get("TEMPORAL_ADDRESS", "")) else ()
 
 
-def worker_environment(connection: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+def worker_environment(
+    connection: Mapping[str, str], of_repo: Path | None, of_machine: Path | None
+) -> dict[str, str]:
     """What a worker finds in its environment beside its own name.
 
+    Args:
+        connection: the TEMPORAL_* variables with which this command connects.
+        of_repo: an env file that the repo's configuration names; it cannot lead workers to another server.
+        of_machine: an env file of who runs this machine. It can, where workers know the server by another name.
+
     Raises:
-        InvalidValue: the env file, or one that the connection names, cannot be used.
+        InvalidValue: an env file, or one that the connection names, cannot be used.
     """
-    return {**(_env_file(env_file) if env_file else {}), **portable(connection)}
+    return {**_env_file(of_repo), **portable(connection), **_env_file(of_machine)}
 
 
-def _env_file(path: Path) -> dict[str, str]:
+def _env_file(path: Path | None) -> dict[str, str]:
     """Read NAME=VALUE lines as docker does: no quotes, no expansion; `#` begins a comment line."""
+    if path is None:
+        return {}
     lines = [line.lstrip() for line in _read(path).splitlines()]
     return dict(_variable(line, path) for line in lines if line and not line.startswith("#"))
 
@@ -98,7 +107,7 @@ def _read(path: Path) -> str:
         raise InvalidValue(
             f"The env file {path} cannot be read.",
             why=str(error),
-            now="Correct `env-file` in [tool.conduit.docker].",
+            now="Correct CONDUIT_ENV_FILE, or `env-file` in [tool.conduit.docker].",
         ) from error
 
 

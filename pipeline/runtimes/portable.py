@@ -5,6 +5,7 @@ from pathlib import Path
 
 from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
 
+from pipeline.connection import DEFAULT_ADDRESS
 from pipeline.errors import InvalidValue
 
 
@@ -27,7 +28,7 @@ def portable(connection: Mapping[str, str]) -> dict[str, str]:
 
 def _variables(profile: ClientConfigProfile) -> Iterator[tuple[str, str]]:
     plain = {
-        "TEMPORAL_ADDRESS": profile.address,
+        "TEMPORAL_ADDRESS": profile.address or DEFAULT_ADDRESS,
         "TEMPORAL_NAMESPACE": profile.namespace,
         "TEMPORAL_API_KEY": profile.api_key,
     }

@@ -129,21 +129,33 @@ def test_somebody_elses_container_is_no_worker(labels: dict[str, str] | None) ->
 def test_the_env_file_is_read_as_docker_reads_it(tmp_path: Path) -> None:
     file = tmp_path / "worker.env"
     file.write_text('# comment\n\nMODEL=a b\nQUOTED="x"\nEMPTY=\nTEMPORAL_ADDRESS=theirs\n')
-    found = worker_environment({"TEMPORAL_ADDRESS": "ours:7233"}, file)
+    found = worker_environment({"TEMPORAL_ADDRESS": "ours:7233"}, file, None)
     assert found == {"MODEL": "a b", "QUOTED": '"x"', "EMPTY": "", "TEMPORAL_ADDRESS": "ours:7233"}
+
+
+def test_who_runs_the_machine_may_know_the_server_by_another_name(tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours.env", tmp_path / "theirs.env"
+    ours.write_text("TEMPORAL_ADDRESS=temporal:7233\nREGION=north\n")
+    theirs.write_text("REGION=south\nMODEL=a\n")
+    found = worker_environment({"TEMPORAL_ADDRESS": "127.0.0.1:7233"}, theirs, ours)
+    assert found == {"TEMPORAL_ADDRESS": "temporal:7233", "REGION": "north", "MODEL": "a"}
+
+
+def test_a_worker_is_told_the_address_that_a_client_takes_by_default() -> None:
+    assert worker_environment({}, None, None) == {"TEMPORAL_ADDRESS": "localhost:7233"}
 
 
 def test_a_line_that_is_no_variable_is_refused_but_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "worker.env"
     file.write_text("s3cret\n")
     with pytest.raises(InvalidValue, match=r"worker\.env") as refused:
-        worker_environment({}, file)
+        worker_environment({}, file, None)
     assert "s3cret" not in str(refused.value.fields())
 
 
 def test_an_env_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"missing\.env"):
-        worker_environment({}, tmp_path / "missing.env")
+        worker_environment({}, None, tmp_path / "missing.env")
 
 
 @pytest.mark.parametrize(
