@@ -37,5 +37,5 @@ class DockerOptions(Table):
         default=3,
         ge=1,
         le=100,
-        description="How often a worker that fails is started again before it is left dead.",
+        description="How often a worker may fail and be started again before a release takes it for dead.",
     )

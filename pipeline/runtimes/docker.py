@@ -31,6 +31,7 @@ from pipeline.runtimes.docker_plan import (
     NANOS,
     RECORD,
     ContainerPlan,
+    is_alive,
     plan,
     worker,
     worker_environment,
@@ -38,6 +39,8 @@ from pipeline.runtimes.docker_plan import (
 
 # What the engine answers when somebody else is removing or has created the same container.
 TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+# Also after a reboot and a long absence of Temporal; the engine pauses longer from failure to failure.
+FOR_GOOD: Any = {"Name": "unless-stopped"}  # the SDK's type stubs lack this policy
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -135,9 +138,7 @@ def _see_to(client: DockerClient, planned: ContainerPlan) -> None:
 def _has_ended(container: Container) -> bool:
     """Whether the container needs another in its place: it ended, or the engine could not start it."""
     state = container.attrs["State"]
-    return not (
-        state["Running"] or state["Restarting"] or (state["Status"] == "created" and not state["Error"])
-    )
+    return not (is_alive(container.attrs) or (state["Status"] == "created" and not state["Error"]))
 
 
 def _let_go(container: Container) -> None:
@@ -178,7 +179,7 @@ def _create(client: DockerClient, planned: ContainerPlan) -> Container:
         network=planned.networks[0] if planned.networks else None,
         # A first process that hands signals on and buries the dead: Python as process 1 does neither.
         init=True,
-        restart_policy={"Name": "on-failure", "MaximumRetryCount": options.max_restarts},
+        restart_policy=FOR_GOOD,
         nano_cpus=round(options.cpus * NANOS) if options.cpus else None,
         mem_limit=options.memory,
         # Swap would turn a worker that is out of memory into one that is slow.
@@ -212,7 +213,8 @@ def _stop(container: Container) -> None:
 def _tells_most(container: Container) -> tuple[bool, str]:
     """The one that ended last, if any did; else the one that started last. Its times sort as text."""
     state: Mapping[str, Any] = container.attrs["State"]
-    return (not state["Running"], str(state["StartedAt"] if state["Running"] else state["FinishedAt"]))
+    has_ended = state["Restarting"] or not state["Running"]
+    return (has_ended, str(state["FinishedAt"] if has_ended else state["StartedAt"]))
 
 
 def _record(container: Container) -> Build | None:

@@ -18,6 +18,7 @@ ALGORITHM = "conduit.algorithm"
 BUILD_ID = "conduit.build-id"
 REPLICA = "conduit.replica"
 RECORD = "conduit.build"
+MAX_RESTARTS = "conduit.max-restarts"
 
 AFTER_GRACE = 15
 """Seconds that a container gets after its worker's grace before it is killed; the worker ends sooner."""
@@ -65,6 +66,7 @@ def plan(build: Build, reference: str, replica: int, environment: Mapping[str, s
             BUILD_ID: build.build_id,
             REPLICA: str(replica),
             RECORD: build.model_dump_json(),
+            MAX_RESTARTS: str(options.max_restarts),
         },
         networks=options.networks or _network_of(environment),
         options=options,
@@ -131,13 +133,21 @@ def worker(attributes: Mapping[str, Any]) -> LocalWorker | None:
                 "build_id": labels.get(BUILD_ID),
                 "replica": labels.get(REPLICA),
                 "handle": str(attributes["Id"])[:12],
-                "alive": bool(state["Running"] or state["Restarting"]),
+                "alive": is_alive(attributes),
                 "started": _time(state["StartedAt"]),
                 "ended_because": why_ended(attributes),
             }
         )
     except ValidationError:
         return None
+
+
+def is_alive(attributes: Mapping[str, Any]) -> bool:
+    """Whether a container runs, or has failed so seldom that it is taken to run again."""
+    state, labels = attributes["State"], attributes["Config"]["Labels"] or {}
+    if state["Restarting"]:
+        return int(attributes.get("RestartCount", 0)) < int(labels.get(MAX_RESTARTS, 0))
+    return bool(state["Running"])
 
 
 def _time(text: str) -> datetime | None:

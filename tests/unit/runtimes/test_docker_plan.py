@@ -113,6 +113,14 @@ def test_a_container_is_read_as_a_worker() -> None:
     assert seen.started == datetime(2026, 1, 2, 3, 4, 5, 123456, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("restarts", "alive"), [(0, True), (2, True), (3, False), (40, False)])
+def test_a_container_that_fails_again_and_again_counts_as_dead(restarts: int, *, alive: bool) -> None:
+    failing = attributes(Status="restarting", Restarting=True, Running=True, ExitCode=1)
+    seen = worker({**failing, "RestartCount": restarts})
+    assert seen is not None
+    assert seen.alive == alive
+
+
 def test_a_container_that_never_started_has_no_time() -> None:
     seen = worker(attributes(Status="created", StartedAt="0001-01-01T00:00:00Z"))
     assert seen is not None
