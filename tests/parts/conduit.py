@@ -1,10 +1,12 @@
 """The command line as its users run it: a process of its own, whose exit code and output are looked at."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,13 @@ from typing import Any
 import psutil
 
 from pipeline.build.local import RECORD
+from pipeline.commands.session import Session
+from pipeline.commands.status import status
 from pipeline.models import Build
+from pipeline.report import Report
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.process import ProcessRuntime
-from tests.parts.repos import FILES, commit, make_repo
+from tests.parts.repos import FILES, commit, git, make_repo
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,13 @@ class Conduit:
         assert outcome.code == 0, outcome.err
         return outcome
 
+    def status(self, algorithm: str) -> Any:
+        """What `conduit status --json` would print; without a process, for tests that are of another command."""
+        session = Session(environment=dict(self.environment), report=Report(quiet=True))
+        with ThreadPoolExecutor(1) as elsewhere:  # a test may have an event loop of its own here
+            found = elsewhere.submit(lambda: asyncio.run(status(session, algorithm))).result()
+        return found.model_dump(mode="json")
+
     def runtime(self) -> ProcessRuntime:
         return ProcessRuntime(RuntimeOptions(home=self.home, connection=self.environment))
 
@@ -94,6 +106,10 @@ class Repo:
 
     folder: Path
     algorithm: str
+
+    @property
+    def head(self) -> str:
+        return git(self.folder, "rev-parse", "HEAD")
 
     def commit(self, files: Mapping[str, str]) -> str:
         return commit(self.folder, files)

@@ -76,12 +76,6 @@ REPOS = {
 }
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One home for all builds of this module, so that equal environments are made once."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def research(tmp_path: Path) -> Callable[[Mapping[str, str]], Project]:
     """Commit files to a new repo."""

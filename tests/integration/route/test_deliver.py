@@ -1,9 +1,11 @@
 """The whole route with the `process` runtime: live, switched under running workflows, rolled back, refused."""
 
 import asyncio
+import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from temporalio.client import Client, WorkflowHandle
 from pipeline import errors
 from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError
+from pipeline.paths import environments
 from tests.integration.route.calling import Caller, serving_caller
 from tests.parts.conduit import Conduit, Outcome, Repo, research_repo
 from tests.parts.ports import free_port
@@ -23,12 +26,6 @@ from tests.parts.waiting import eventually, eventually_sync
 
 NO_TESTS = "test = []\n"
 DIES_LATER = ACTIVITY + "\nimport os, threading\nthreading.Timer({seconds}, os._exit, [9]).start()\n"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One machine for all tests of this file: they share environments, and no algorithm."""
-    return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture
@@ -47,6 +44,34 @@ def new_repo(tmp_path: Path) -> Callable[..., Repo]:
     return new_repo
 
 
+@dataclass(frozen=True)
+class Production:
+    """A machine on which an algorithm is live, for the tests that must leave it so."""
+
+    conduit: Conduit
+    repo: Repo
+    build: str
+
+    def clone(self, folder: Path) -> Repo:
+        """The repo as another researcher has it."""
+        shutil.copytree(self.repo.folder, folder)
+        return Repo(folder=folder, algorithm=self.repo.algorithm)
+
+
+@pytest.fixture(scope="module")
+def production(
+    home: Path, temporal_server: DevServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Production]:
+    folder = tmp_path_factory.mktemp("production")
+    (folder / "home").mkdir()
+    environments(home).mkdir(exist_ok=True)
+    (folder / "home" / "environments").symlink_to(environments(home))
+    conduit = Conduit(home=folder / "home", environment=temporal_server.environment)
+    repo = research_repo(folder / "repo", f"measure-{uuid.uuid4().hex[:8]}", FILES, NO_TESTS)
+    yield Production(conduit, repo, live(conduit, repo))
+    conduit.clean_up()
+
+
 def deliver(conduit: Conduit, repo: Repo, *options: str) -> Outcome:
     return conduit("deliver", "--project", str(repo.folder), "--json", *options)
 
@@ -58,7 +83,7 @@ def live(conduit: Conduit, repo: Repo, *options: str) -> str:
 
 
 def status(conduit: Conduit, repo: Repo) -> Any:
-    return conduit.good("status", repo.algorithm, "--json").json
+    return conduit.status(repo.algorithm)
 
 
 async def answered_by(handle: WorkflowHandle[Any, Any]) -> list[str]:
@@ -108,59 +133,39 @@ async def test_running_workflows_follow_promotion_and_roll_back(
     ]
 
 
-def test_the_same_commit_again_changes_nothing_and_says_so(
-    conduit: Conduit, new_repo: Callable[..., Repo]
-) -> None:
-    repo = new_repo()
-    build = live(conduit, repo)
+def test_the_same_commit_again_changes_nothing_and_says_so(production: Production) -> None:
+    conduit, repo = production.conduit, production.repo
     before, workers = status(conduit, repo), conduit.runtime().workers(repo.algorithm)
     again = deliver(conduit, repo)
     assert again.json["decision"] == "unchanged"
-    assert again.json["build_id"] == build
+    assert again.json["build_id"] == production.build
     assert status(conduit, repo)["current"] == before["current"]
     assert conduit.runtime().workers(repo.algorithm) == workers
 
 
-def test_the_same_commit_again_starts_the_workers_that_died(
-    conduit: Conduit, new_repo: Callable[..., Repo]
-) -> None:
-    repo = new_repo()
-    build = live(conduit, repo)
-    conduit.runtime().stop(repo.algorithm, build)
+def test_the_same_commit_again_starts_the_workers_that_died(production: Production) -> None:
+    conduit, repo = production.conduit, production.repo
+    conduit.runtime().stop(repo.algorithm, production.build)
     assert conduit.alive(repo.algorithm) == {}
-    assert live(conduit, repo) == build
-    assert conduit.alive(repo.algorithm) == {build: 1}
+    assert live(conduit, repo) == production.build
+    assert conduit.alive(repo.algorithm) == {production.build: 1}
 
 
-def test_a_second_algorithm_does_not_disturb_the_first(
-    conduit: Conduit, new_repo: Callable[..., Repo]
+def test_a_second_algorithm_with_three_workers_does_not_disturb_the_first(
+    production: Production, new_repo: Callable[..., Repo]
 ) -> None:
-    first, second = new_repo(), new_repo()
-    build = live(conduit, first)
+    conduit, first, second = production.conduit, production.repo, new_repo(extra=NO_TESTS + "replicas = 3\n")
     before = status(conduit, first)
-    live(conduit, second)
+    build = live(conduit, second)
     assert status(conduit, first)["current"] == before["current"]
-    assert conduit.alive(first.algorithm) == {build: 1}
+    assert conduit.alive(first.algorithm) == {production.build: 1}
+    assert conduit.alive(second.algorithm) == {build: 3}
+    told = conduit.good("status", second.algorithm, "--json").json
+    assert [b["workers"] for b in told["builds"]] == [3]
+    conduit.runtime().stop(second.algorithm, build)
 
 
-def test_replicas_are_all_started_and_seen(conduit: Conduit, new_repo: Callable[..., Repo]) -> None:
-    repo = new_repo(extra=NO_TESTS + "replicas = 3\n")
-    build = live(conduit, repo)
-    assert conduit.alive(repo.algorithm) == {build: 3}
-    assert [b["workers"] for b in status(conduit, repo)["builds"]] == [3]
-
-
-def test_a_roll_back_starts_workers_that_are_gone(conduit: Conduit, new_repo: Callable[..., Repo]) -> None:
-    repo = new_repo()
-    first = live(conduit, repo)
-    repo.commit({"README.md": "better"})
-    live(conduit, repo)
-    conduit.runtime().stop(repo.algorithm, first)
-    assert conduit.good("rollback", repo.algorithm, "--json").json["build_id"] == first
-    assert conduit.alive(repo.algorithm)[first] == 1
-
-
-def test_a_roll_back_to_a_build_that_cannot_be_started_is_refused(
+def test_a_roll_back_starts_workers_that_are_gone_and_is_refused_where_it_cannot(
     conduit: Conduit, new_repo: Callable[..., Repo]
 ) -> None:
     repo = new_repo()
@@ -168,21 +173,34 @@ def test_a_roll_back_to_a_build_that_cannot_be_started_is_refused(
     repo.commit({"README.md": "better"})
     second = live(conduit, repo)
     conduit.runtime().stop(repo.algorithm, first)
-    (conduit.home / "builds" / repo.algorithm / first / "source").rename(conduit.home / f"gone-{first}")
+    source = conduit.home / "builds" / repo.algorithm / first / "source"
+    source.rename(source.with_name("gone"))
     refused = conduit("rollback", repo.algorithm, "--json")
     assert refused.code == errors.NoLiveWorker.exit_code, refused.err
     assert status(conduit, repo)["current"]["build_id"] == second
+    source.with_name("gone").rename(source)
+    assert conduit.good("rollback", repo.algorithm, "--json").json["build_id"] == first
+    assert conduit.alive(repo.algorithm)[first] == 1
 
 
-def with_setup(body: str) -> dict[str, str]:
+def configured(*lines: str) -> dict[str, str]:
+    """A `pyproject.toml` of the algorithm that is live, with these lines of configuration."""
+    table = ("[tool.conduit]", "algorithm = 'ALGORITHM'", *lines)
+    return {"pyproject.toml": PROJECT + "\n".join(table) + "\n"}
+
+
+def with_setup(body: str, *lines: str) -> dict[str, str]:
     setup = f"def load() -> None:\n    {body}\n"
-    return {"model.py": setup, "pyproject.toml": PROJECT + "[tool.conduit]\nsetup = 'model:load'\n"}
+    return {"model.py": setup, **configured("setup = 'model:load'", NO_TESTS, *lines)}
 
 
-TABLE = "[tool.conduit]\n"
+def named(repo: Repo, files: Mapping[str, str]) -> dict[str, str]:
+    return {name: text.replace("ALGORITHM", repo.algorithm) for name, text in files.items()}
+
+
 BAD_COMMITS: Mapping[str, tuple[Mapping[str, str], type[ConduitError], str]] = {
     "failing tests": (
-        {"pyproject.toml": PROJECT + TABLE, "test_it.py": "def test_it():\n    assert 'loud' == 'quiet'\n"},
+        {**configured(), "test_it.py": "def test_it():\n    assert 'loud' == 'quiet'\n"},
         errors.TestsFailed,
         "assert 'loud' == 'quiet'",
     ),
@@ -193,10 +211,7 @@ BAD_COMMITS: Mapping[str, tuple[Mapping[str, str], type[ConduitError], str]] = {
     ),
     "setup that raises": (with_setup("raise OSError('no weights')"), errors.SetupFailed, "no weights"),
     "setup that hangs": (
-        {
-            **with_setup("import time; time.sleep(3600)"),
-            "pyproject.toml": PROJECT + TABLE + "setup = 'model:load'\nstart-timeout = '4s'\n",
-        },
+        with_setup("import time; time.sleep(3600)", "start-timeout = '4s'"),
         errors.SetupHung,
         "model:load",
     ),
@@ -214,64 +229,52 @@ BAD_COMMITS: Mapping[str, tuple[Mapping[str, str], type[ConduitError], str]] = {
         errors.UntypedActivity,
         "measure",
     ),
-    "an unknown key": ({"pyproject.toml": PROJECT + TABLE + "replica = 2\n"}, errors.UnknownKey, "replicas"),
+    "an unknown key": (configured("replica = 2"), errors.UnknownKey, "replicas"),
     "a name that cannot be": (
         {"pyproject.toml": PROJECT + "[tool.conduit]\nalgorithm = '../x'\n"},
         errors.InvalidAlgorithmName,
         "lower-case",
     ),
-    "a worker that dies after it registered": (
-        {
-            "activities.py": "import sys\n" + DIES_LATER.format(seconds=3),
-            "pyproject.toml": PROJECT + TABLE + "test = []\nrelease.steps = []\nrelease.watch = '5s'\n",
-        },
-        errors.WorkerDied,
-        "died",
-    ),
-    "a worker that dies at once": (
-        with_setup("import os; os._exit(3)"),
-        errors.WorkerDied,
-        "died",
-    ),
+    "a worker that dies at once": (with_setup("import os; os._exit(3)"), errors.WorkerDied, "died"),
 }
 
 
 @pytest.mark.parametrize("case", BAD_COMMITS)
 def test_a_bad_commit_is_refused_and_production_untouched(
-    conduit: Conduit, new_repo: Callable[..., Repo], case: str
+    production: Production, tmp_path: Path, case: str
 ) -> None:
-    repo = new_repo()
-    good = live(conduit, repo)
+    conduit, repo = production.conduit, production.clone(tmp_path / "repo")
     before = status(conduit, repo)
     files, kind, words = BAD_COMMITS[case]
-    named = {
-        name: text.replace(TABLE, f"{TABLE}algorithm = '{repo.algorithm}'\n")
-        if "'../x'" not in text
-        else text
-        for name, text in files.items()
-    }
-    if (
-        "pyproject.toml" in named
-        and "test = []" not in named["pyproject.toml"]
-        and kind is not errors.TestsFailed
-        and "'../x'" not in named["pyproject.toml"]
-    ):
-        named["pyproject.toml"] += NO_TESTS
-    repo.commit(named)
+    repo.commit(named(repo, files))
     refused = deliver(conduit, repo)
     assert (refused.code, refused.json["error"]) == (kind.exit_code, kind.__name__), refused.err
     assert words in refused.err
     assert refused.json["now"]
     after = status(conduit, repo)
-    assert after["current"]["build_id"] == good
-    if case != "a worker that dies after it registered":  # it may have been Current for a moment
-        assert after["current"] == before["current"]
+    assert after["current"] == before["current"]
     assert after["ramping"] is None
-    assert conduit.alive(repo.algorithm) == {good: 1}
+    assert conduit.alive(repo.algorithm) == {production.build: 1}
 
 
-def test_a_dirty_tree_is_refused(conduit: Conduit, new_repo: Callable[..., Repo]) -> None:
-    repo = new_repo()
+def test_a_worker_that_dies_after_its_build_went_live_brings_the_earlier_one_back(
+    production: Production, tmp_path: Path
+) -> None:
+    conduit, repo = production.conduit, production.clone(tmp_path / "repo")
+    lasting = configured("test = []", "release.steps = []", "release.watch = '1m'")
+    repo.commit({"activities.py": DIES_LATER.format(seconds=8), **named(repo, lasting)})
+    refused = deliver(conduit, repo)
+    assert refused.code == errors.WorkerDied.exit_code, refused.err
+    assert "died" in refused.err
+    after = status(conduit, repo)
+    assert (after["current"]["build_id"], after["ramping"]) == (production.build, None)
+    assert conduit.alive(repo.algorithm) == {production.build: 1}
+    [bad] = [b for b in after["builds"] if b["commit"] == repo.head]
+    assert bad["quarantined"]
+
+
+def test_a_dirty_tree_is_refused(production: Production, tmp_path: Path) -> None:
+    conduit, repo = production.conduit, production.clone(tmp_path / "repo")
     (repo.folder / "activities.py").write_text("changed")
     refused = deliver(conduit, repo)
     assert refused.code == errors.DirtyTree.exit_code
@@ -279,8 +282,9 @@ def test_a_dirty_tree_is_refused(conduit: Conduit, new_repo: Callable[..., Repo]
     assert deliver(conduit, repo, "--commit", "HEAD").code == 0
 
 
-def test_a_commit_that_is_not_there_is_refused(conduit: Conduit, new_repo: Callable[..., Repo]) -> None:
-    assert deliver(conduit, new_repo(), "--commit", "f" * 40).code == errors.NoSuchCommit.exit_code
+def test_a_commit_that_is_not_there_is_refused(production: Production) -> None:
+    refused = deliver(production.conduit, production.repo, "--commit", "f" * 40)
+    assert refused.code == errors.NoSuchCommit.exit_code
 
 
 def test_an_unreachable_server_is_named(conduit: Conduit, new_repo: Callable[..., Repo]) -> None:
@@ -324,16 +328,18 @@ def test_a_quarantined_build_needs_force_and_a_reason(
     assert live(conduit, repo, "--force", "--reason", "it was the microphone") == bad
 
 
-SLOW_SETUP = {
-    "model.py": "import pathlib, time\n\n\ndef load() -> None:\n    while not pathlib.Path('{gate}').exists():\n"
-    "        time.sleep(0.05)\n"
-}
+SLOW_SETUP = """\
+import pathlib, time
+
+def load() -> None:
+    while not pathlib.Path('{gate}').exists():
+        time.sleep(0.05)
+"""
 
 
 def held(repo: Repo, gate: Path) -> str:
     """Commit a setup hook that ends once the file `gate` is there: a release that stays where it is."""
-    pyproject = PROJECT + f"{TABLE}algorithm = '{repo.algorithm}'\nsetup = 'model:load'\n" + NO_TESTS
-    return repo.commit({"model.py": SLOW_SETUP["model.py"].format(gate=gate), "pyproject.toml": pyproject})
+    return repo.commit({**named(repo, with_setup("")), "model.py": SLOW_SETUP.format(gate=gate)})
 
 
 def test_two_deliveries_at_once_do_not_interfere(

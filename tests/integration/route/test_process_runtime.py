@@ -30,11 +30,6 @@ DIES = "import os\n\n\ndef load() -> None:\n    print('no weights here', flush=T
 NewRuntime = Callable[[], ProcessRuntime]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def research(home: Path, tmp_path: Path) -> Callable[..., Build]:
     """Build a repo of an algorithm of the test's own, with its setup hook's module and lines of configuration."""
