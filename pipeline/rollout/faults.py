@@ -1,5 +1,7 @@
 """Between our errors, what an activity's failure carries, and a release's fault."""
 
+from collections.abc import Iterable
+
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from pipeline import errors
@@ -48,6 +50,18 @@ def aborted(order: Order) -> Fault:
         why=order.reason,
         now="Commit a better build, or deliver this one again with --force and --reason.",
         by_the_build=True,
+    )
+
+
+def after_undo(fault: Fault, live: str | None, healed: Iterable[str]) -> Fault:
+    """Say where calls go, now that the routing is as it was, and which of them recovered."""
+    elsewhere = fault.error == errors.RoutingChanged.__name__  # by somebody else: it is not ours to tell
+    where = "" if elsewhere else f"All calls go to build {live}." if live else "No build is live."
+    return fault.model_copy(
+        update={
+            "why": " ".join(filter(None, [fault.why, where])),
+            "log": "\n".join(filter(None, [fault.log, *healed])),
+        }
     )
 
 

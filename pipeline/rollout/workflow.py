@@ -18,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from pipeline.gates import GateRequest
     from pipeline.rollout import page
     from pipeline.rollout.activities import Activities
-    from pipeline.rollout.faults import aborted, changed_since, failure, fault_of, fault_of_step
+    from pipeline.rollout.faults import aborted, after_undo, changed_since, failure, fault_of, fault_of_step
     from pipeline.rollout.heal import Healer
     from pipeline.rollout.judge import Tally
     from pipeline.rollout.messages import (
@@ -271,18 +271,21 @@ class Rollout:
 
     async def _roll_back(self, action: PutBack) -> None:
         report = await self._put_back(blame=action.quarantine)
-        fault = self._state.fault
-        if report and fault:
-            log = "\n".join(filter(None, [fault.log, *heal_lines(report)]))
-            self._state = self._state.model_copy(update={"fault": fault.model_copy(update={"log": log})})
+        if fault := self._state.fault:
+            live = self._build.build_id if self._stays(action.quarantine) else self._before.was
+            told = after_undo(fault, live, heal_lines(report) if report else ())
+            self._state = self._state.model_copy(update={"fault": told})
         self._state = self._state.after(action)
+
+    def _stays(self, blame: bool) -> bool:
+        """Whether the build, Current before this began, stays Current."""
+        return self._state.is_current and not blame
 
     async def _put_back(self, *, blame: bool) -> HealReport | None:
         """Routing first, then the mark that keeps the build from coming back, then its workers and callers."""
         if self._propagating is not None:
             self._propagating.cancel()
-        stays = self._state.is_current and not blame
-        undo = Undo(candidate=self._build, was=self._before.was, stays=stays)
+        undo = Undo(candidate=self._build, was=self._before.was, stays=self._stays(blame))
         await step("undo", Activities.undo, undo)
         if not blame:
             await step("stop", Activities.stop, self._build)

@@ -261,11 +261,14 @@ def test_a_worker_that_dies_after_its_build_went_live_brings_the_earlier_one_bac
     production: Production, tmp_path: Path
 ) -> None:
     conduit, repo = production.conduit, production.clone(tmp_path / "repo")
-    lasting = configured("test = []", "release.steps = []", "release.watch = '1m'")
+    lasting = configured(
+        "test = []", "release.steps = []", "release.watch = '1m'", "release.on-inconclusive = 'hold'"
+    )
     repo.commit({"activities.py": DIES_LATER.format(seconds=8), **named(repo, lasting)})
     refused = deliver(conduit, repo)
     assert refused.code == errors.WorkerDied.exit_code, refused.err
     assert "died" in refused.err
+    assert f"All calls go to build {production.build}." in refused.err
     after = status(conduit, repo)
     assert (after["current"]["build_id"], after["ramping"]) == (production.build, None)
     assert conduit.alive(repo.algorithm) == {production.build: 1}
