@@ -144,7 +144,8 @@ class Deployments:
     async def describe(self, name: str) -> Deployment | None:
         """Read a deployment's routing and versions; None if the server knows no deployment of that name."""
         request = DescribeWorkerDeploymentRequest(namespace=self._namespace, deployment_name=name)
-        answer = await _found(self._service.describe_worker_deployment(request, timeout=RPC_TIMEOUT))
+        call = self._service.describe_worker_deployment
+        answer = await _patient(lambda: _found(call(request, timeout=RPC_TIMEOUT)))
         return None if answer is None else _deployment(answer.worker_deployment_info, answer.conflict_token)
 
     async def details(self, name: str, build_id: str) -> VersionDetails | None:
@@ -152,7 +153,8 @@ class Deployments:
         request = DescribeWorkerDeploymentVersionRequest(
             namespace=self._namespace, deployment_version=_version(name, build_id)
         )
-        answer = await _found(self._service.describe_worker_deployment_version(request, timeout=RPC_TIMEOUT))
+        call = self._service.describe_worker_deployment_version
+        answer = await _patient(lambda: _found(call(request, timeout=RPC_TIMEOUT)))
         return None if answer is None else _details(answer.worker_deployment_version_info)
 
     async def names(self) -> tuple[str, ...]:
@@ -252,15 +254,8 @@ class Deployments:
             },
             identity=self._client.identity,
         )
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception(_is_rate_limit),
-            stop=stop_after_delay(60),
-            wait=wait_exponential_jitter(initial=0.2, max=5),
-            reraise=True,
-        ):
-            with attempt:
-                call = self._service.update_worker_deployment_version_metadata(request, timeout=RPC_TIMEOUT)
-                await _explained(call)
+        call = self._service.update_worker_deployment_version_metadata
+        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
 
     async def delete_version(self, name: str, build_id: str) -> None:
         """Delete a version; the server refuses while pollers were seen in the last five minutes."""
@@ -358,6 +353,19 @@ async def polls(first: float = 0.05, most: float = 1.0) -> AsyncIterator[int]:
         count += 1
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, most)
+
+
+async def _patient(call: Callable[[], Awaitable[T]]) -> T:
+    """Try again what the server puts off, as it does where much is asked of one deployment."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception(_is_rate_limit),
+        stop=stop_after_delay(60),
+        wait=wait_exponential_jitter(0.2, max=5),
+        reraise=True,
+    ):
+        with attempt:
+            return await call()
+    raise AssertionError("the last attempt raises")
 
 
 async def _found(call: Awaitable[T]) -> T | None:

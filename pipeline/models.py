@@ -127,6 +127,10 @@ class Workers(Value):
     docker: DockerOptions = DockerOptions()
 
 
+BUILD_ENTRY = "conduit.build"
+"""Under which a version's metadata holds its build record."""
+
+
 class SmokeExample(Value):
     """A file of the repo's examples: what an activity is called with, and what of its output is known."""
 

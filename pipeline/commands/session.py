@@ -12,9 +12,10 @@ from temporalio.client import Client
 from pipeline import connection, paths
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import UnknownAlgorithm
+from pipeline.models import BUILD_ENTRY
 from pipeline.report import Report
 from pipeline.rollout.controller import EveryRuntime
-from pipeline.rollout.messages import BUILD_ENTRY, QUARANTINE_ENTRY, Quarantine, Registered
+from pipeline.rollout.messages import QUARANTINE_ENTRY, Quarantine, Registered
 from pipeline.runtimes import RUNTIMES, Runtime, RuntimeOptions, runtime
 
 NOT_PROPAGATED = "  warning: Temporal still says that some task queues may not know it; see `conduit status`."

@@ -11,9 +11,9 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from pipeline import gates
 from pipeline.deployments import Deployment, Deployments, Version, Worker, polls
 from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
+from pipeline.models import BUILD_ENTRY
 from pipeline.rollout import diagnosis
 from pipeline.rollout.messages import (
-    BUILD_ENTRY,
     QUARANTINE_ENTRY,
     Before,
     Quarantined,

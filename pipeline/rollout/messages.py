@@ -11,7 +11,6 @@ from pipeline.rollout.judge import Meter, Tally
 from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Fault, Judged, Observe, Stage
 
-BUILD_ENTRY = "conduit.build"
 QUARANTINE_ENTRY = "conduit.quarantine"
 PROGRESS = "progress"
 """The entry of a release's memo that says where it is."""

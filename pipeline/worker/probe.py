@@ -30,8 +30,10 @@ SILENCE = timedelta(seconds=10)
 """A worker that tells nothing of a trial for so long has died, or its event loop stands."""
 TO_START = timedelta(seconds=60)
 ASKING = timedelta(seconds=20)
-LOST_WORKERS = 2
-"""After so many trials that no worker survived, no further one is made."""
+MOST_LOST = 2
+"""After so many trials that no worker survived, no further one is begun."""
+MOST_SLOW = 4
+"""After so many that did not end in time, none is either: each of them takes all of its time."""
 
 Outcome = Literal["same", "different", "failed", "refused", "slow", "lost", "unread", "skipped"]
 
@@ -128,6 +130,7 @@ class ProbeRequest(_Frozen):
     at_once: int = Field(default=4, ge=1)
     references: int | None = None
     saved: tuple[SavedCall, ...] = ()
+    within: float | None = Field(default=None, description="seconds after which no further trial is begun")
 
 
 class ProbeAnswer(_Frozen):
@@ -144,6 +147,8 @@ class Probe:
 
     def __init__(self) -> None:
         self._lost = 0
+        self._slow = 0
+        self._until: float | None = None
 
     @workflow.run
     async def run(self, request: ProbeRequest) -> ProbeAnswer:
@@ -161,6 +166,8 @@ class Probe:
             unread = await workflow.execute_local_activity(
                 SAVED, list(request.saved), result_type=list[Unread], schedule_to_close_timeout=ASKING
             )
+        if request.within is not None:
+            self._until = workflow.time() + request.within
         seats = asyncio.Semaphore(request.at_once)
         tried = await asyncio.gather(*(self._seated(seats, trial) for trial in request.trials))
         return ProbeAnswer(tried=tuple(tried), served=tuple(served), unread=tuple(unread))
@@ -172,8 +179,8 @@ class Probe:
             return await self._try(trial) if tried.outcome == "failed" else tried
 
     async def _try(self, trial: Trial) -> Tried:
-        if self._lost >= LOST_WORKERS:
-            return Tried(number=trial.number, outcome="skipped", why="its workers died before")
+        if why := self._why_not():
+            return Tried(number=trial.number, outcome="skipped", why=why)
         try:
             tried: Tried = await workflow.execute_activity(
                 trial.activity,
@@ -189,7 +196,16 @@ class Probe:
         except ActivityError as error:
             outcome, why = _explain(error.cause)
             self._lost += outcome == "lost"
+            self._slow += outcome == "slow"
             return Tried(number=trial.number, outcome=outcome, why=why)
+
+    def _why_not(self) -> str:
+        """Why no further trial is begun; "" if one is."""
+        if self._lost >= MOST_LOST or self._slow >= MOST_SLOW:
+            return "too many before it killed a worker, or did not end"
+        if self._until is not None and workflow.time() > self._until:
+            return "the time for it was over"
+        return ""
 
 
 def _explain(cause: BaseException | None) -> tuple[Outcome, str]:

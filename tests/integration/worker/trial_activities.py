@@ -32,7 +32,7 @@ def seen(text):
 @activity.defn
 def ask(question: Question) -> Answer:
     seen(question.text)
-    if "{build}" != "good":
+    if not "{build}".startswith("good"):
         misbehave(question)
     return Answer(text=question.text.upper(), number=question.number * {factor}, scores={{question.text: 1.0}})
 
@@ -54,7 +54,7 @@ def misbehave(question):
         (HERE / "tried-once").touch()
         raise ValueError("this time not")
     if question.text == "slow":
-        time.sleep(3)
+        time.sleep(2)
     if question.text == "die":
         os._exit(9)
 
@@ -89,5 +89,5 @@ class Reversed(PayloadCodec):
 
 
 def module(build: str, *, field: str = "", factor: float = 2.0) -> str:
-    """The module of a revision; `good` never misbehaves."""
+    """The module of a revision; one whose name begins with `good` never misbehaves."""
     return MODULE.format(build=build, field=field, factor=factor)
