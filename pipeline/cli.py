@@ -396,6 +396,35 @@ def history(
         _print("\n".join(tables.history(events)))
 
 
+@app.command(epilog="Example: conduit backfill speaker-id --build 6459068e2c62 --output again.jsonl")
+def backfill(
+    algorithm: AlgorithmArgument,
+    build: Annotated[
+        str,
+        typer.Option("--build", help="Whose answers: a build ID, or its beginning.", metavar="BUILD"),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", help="File for the new answers, a JSON line each.", metavar="FILE")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Make the calls; without, they are counted.")] = False,
+    batch: Annotated[int, typer.Option(help="Calls under way at most.", min=1, max=500)] = 20,
+    priority: Annotated[
+        int, typer.Option(help="From 1, first, to 5; production's calls have 3.", min=1, max=5)
+    ] = 5,
+    most: Annotated[int, typer.Option(help="How many histories are read, the latest first.", min=1)] = 10_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the calls again that an older build answered, and say beforehand how many that is."""
+    from pipeline.commands.backfill import BackfillWishes
+    from pipeline.commands.backfill import backfill as run
+
+    wishes = _checked(
+        BackfillWishes, build=build, output=output, yes=yes, batch=batch, priority=priority, most=most
+    )
+    done = asyncio.run(run(_session(as_json), algorithm, wishes))
+    _show(done, as_json, done.lines)
+
+
 @app.command(epilog="Example: conduit stubs speaker-id --output speaker_id_stubs.py")
 def stubs(
     algorithm: Annotated[

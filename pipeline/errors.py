@@ -427,6 +427,21 @@ class StubsOutdated(ConduitError):
     exit_code = 105
 
 
+# 98: backfills
+
+
+class BackfillFailed(ConduitError):
+    """A backfill was ended before all its calls were made; what it kept is kept."""
+
+    exit_code = 98
+
+
+class OutputUnusable(ConduitError):
+    """The output of a backfill cannot be written, or belongs to something else."""
+
+    exit_code = 99
+
+
 def all_errors() -> Mapping[str, type[ConduitError]]:
     """Every error by its name."""
 

@@ -29,7 +29,7 @@ LAYERS = (
         ),
         *("placeholders", "runtimes", "scaffold", "shipped", "stubs", "verify"),
     },
-    {"rollout"},
+    {"backfill", "rollout"},
     {"commands", "demo"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,78 @@
+"""The plan and the output of a backfill: JSON lines. Line n of the output answers line n of the plan.
+
+That makes a backfill resumable without any other record: it goes on behind the last whole line of its output.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from pipeline.backfill.messages import Answered, Header, Recomputed
+from pipeline.errors import OutputUnusable
+
+
+def plan_of(output: Path) -> Path:
+    """Where the plan of an output is."""
+    return output.with_name(f"{output.name}.plan")
+
+
+def write_plan(plan: Path, header: Header, calls: Iterable[Answered]) -> None:
+    """Write a plan in one step."""
+    new = plan.with_name(f"{plan.name}.new")
+    lines = (line.model_dump_json() + "\n" for line in (header, *calls))
+    with new.open("w") as file:
+        file.writelines(lines)
+    new.replace(plan)
+
+
+def read_header(plan: Path) -> Header | None:
+    """Whose calls a plan is of; None where there is no plan.
+
+    Raises:
+        OutputUnusable: the file is something else.
+    """
+    try:
+        with plan.open() as file:
+            return Header.model_validate_json(file.readline())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise OutputUnusable(
+            f"{plan} is not the plan of a backfill.", why=type(error).__name__, now="Choose another --output."
+        ) from None
+
+
+def count_planned(plan: Path) -> int:
+    """The number of calls in a plan."""
+    with plan.open("rb") as file:
+        return sum(1 for _ in file) - 1
+
+
+def planned(plan: Path, start: int, most: int) -> tuple[Answered, ...]:
+    """Some calls of a plan."""
+    with plan.open() as file:
+        return tuple(Answered.model_validate_json(line) for line in islice(file, start + 1, start + 1 + most))
+
+
+def count_done(output: Path) -> int:
+    """The number of whole lines of an output."""
+    if not output.exists():
+        return 0
+    with output.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file)
+
+
+def append(output: Path, start: int, lines: Sequence[Recomputed]) -> None:
+    """Write the lines from number `start` on; written before or half written, they are replaced."""
+    text = "".join(line.model_dump_json() + "\n" for line in lines)
+    with output.open("a+b") as file:
+        file.seek(0)
+        length = sum(len(line) for line in islice(file, start))
+        file.truncate(length)
+        file.seek(0, os.SEEK_END)
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,148 @@
+"""`conduit backfill`: make the calls again that an older build answered, and say beforehand how many that is."""
+
+from collections import Counter
+from pathlib import Path
+
+from temporalio.client import Client
+
+from pipeline.backfill import files, host
+from pipeline.backfill.histories import answered
+from pipeline.backfill.messages import Backfill, Header, Progress, Recomputed
+from pipeline.commands.session import Session, deployment
+from pipeline.deployments import Deployment, Deployments, Version
+from pipeline.errors import NoLiveWorker, OutputUnusable, UnknownBuild
+from pipeline.models import Value, algorithm_name
+
+
+class BackfillWishes(Value):
+    """What the person asks for."""
+
+    build: str
+    output: Path
+    batch: int = 20
+    priority: int = 5
+    most: int = 10_000
+    yes: bool = False
+
+
+class Backfilled(Value):
+    """What was found, and what became of it."""
+
+    algorithm: str
+    build_id: str
+    current: str
+    calls: int
+    done: int
+    outcomes: dict[str, int]
+    output: Path
+
+    def lines(self) -> list[str]:
+        """The closing lines for people."""
+        found = (
+            f"{self.algorithm}: build {self.build_id} answered {self.calls} calls that histories still hold."
+        )
+        if not self.outcomes and self.calls:
+            return [found, f"  to make them again on {self.current}: the same command with --yes"]
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.outcomes.items()))
+        return [found, *([f"  made again: {told}", f"  answers: {self.output}"] if told else [])]
+
+
+async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> Backfilled:
+    """Count the calls that a build answered; with `yes`, make them again on the live builds.
+
+    Raises:
+        UnknownAlgorithm, UnknownBuild: there is none of that name.
+        OutputUnusable: the output belongs to another backfill.
+        NoLiveWorker: no build is Current.
+        BackfillFailed: it was ended by somebody.
+    """
+    client = await session.connect()
+    seen = await deployment(Deployments(client), algorithm_name(algorithm))
+    if seen.current is None:
+        raise NoLiveWorker(f"{seen.name} has no Current build.", now="Deliver a commit first.")
+    header = Header(algorithm=seen.name, build_id=_chosen(seen, wishes.build).build_id)
+    plan = await _planned(session, client, seen, header, wishes)
+    calls = files.count_planned(plan)
+    if wishes.yes and files.count_done(wishes.output) < calls:
+        await _run(session, client, header, wishes, calls)
+    return Backfilled(
+        algorithm=seen.name,
+        build_id=header.build_id,
+        current=seen.current,
+        calls=calls,
+        done=files.count_done(wishes.output),
+        outcomes=_outcomes(wishes.output),
+        output=wishes.output,
+    )
+
+
+def _chosen(seen: Deployment, wanted: str) -> Version:
+    matches = [version for version in seen.versions if version.build_id.startswith(wanted)]
+    if len(matches) != 1:
+        raise UnknownBuild(
+            f"{seen.name} has {'no' if not matches else 'more than one'} build {wanted[:80]!r}.",
+            why=f"Its builds: {', '.join(version.build_id for version in seen.versions) or 'none'}.",
+            now=f"Choose one of `conduit status {seen.name}`.",
+        )
+    return matches[0]
+
+
+async def _planned(
+    session: Session, client: Client, seen: Deployment, header: Header, wishes: BackfillWishes
+) -> Path:
+    """The plan of this output: the one that is there, or a new one."""
+    plan = files.plan_of(wishes.output)
+    there = files.read_header(plan)
+    if there is None and wishes.output.exists():
+        raise OutputUnusable(
+            f"{wishes.output} exists, and no backfill has written it.", now="Choose another --output."
+        )
+    if there is not None and there != header:
+        raise OutputUnusable(
+            f"{wishes.output} belongs to the backfill of build {there.build_id} of {there.algorithm}.",
+            now="Choose another --output.",
+        )
+    if there is None or not (wishes.yes or files.count_done(wishes.output)):
+        await _write_plan(session, client, _chosen(seen, header.build_id), header, wishes)
+    return plan
+
+
+async def _write_plan(
+    session: Session, client: Client, build: Version, header: Header, wishes: BackfillWishes
+) -> None:
+    with session.report.step("read histories") as detail:
+        calls = [call async for call in answered(client, header.algorithm, build, wishes.most)]
+        detail.append(f"{len(calls)} calls")
+    try:
+        files.write_plan(files.plan_of(wishes.output), header, calls)
+    except OSError as error:
+        raise OutputUnusable(
+            f"{wishes.output} cannot be written.", why=str(error), now="Choose another --output."
+        ) from error
+
+
+async def _run(session: Session, client: Client, header: Header, wishes: BackfillWishes, calls: int) -> None:
+    work = Backfill(
+        header=header,
+        plan=files.plan_of(wishes.output).resolve(),
+        output=wishes.output.resolve(),
+        batch=wishes.batch,
+        priority=wishes.priority,
+        done=files.count_done(wishes.output),
+    )
+    told = -1
+
+    def tell(progress: Progress) -> None:
+        nonlocal told
+        if progress.done != told:
+            told = progress.done
+            session.report.say(f"  … {progress.done} of {progress.calls} calls")
+
+    await host.run(client, work, calls, tell)
+
+
+def _outcomes(output: Path) -> dict[str, int]:
+    if not output.exists():
+        return {}
+    with output.open() as file:
+        return dict(Counter(Recomputed.model_validate_json(line).outcome for line in file))
