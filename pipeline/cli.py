@@ -147,16 +147,19 @@ def new(
 def verify(
     project: ProjectOption = Path(),
     commit: CommitOption = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", metavar="REVISION", help="Tell what changes for callers since then."),
+    ] = None,
     output: OutputOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a commit's own tests in an environment of its own, and read its contract."""
     from pipeline.commands.verify import verify_commit
 
-    found = verify_commit(_session(as_json), project, commit)
+    found = verify_commit(_session(as_json), project, commit, against)
     _write(found, output)
-    activities = ", ".join(activity.name for activity in found.contract.activities)
-    _show(found, as_json, lambda: [f"{found.algorithm}: {found.tests}", f"  activities: {activities}"])
+    _show(found, as_json, found.lines)
 
 
 @app.command(epilog="Example: conduit build --registry ghcr.io/acme --output build.json")
@@ -288,7 +291,13 @@ def deliver(
 
 @app.command(epilog='Example: conduit rollback speaker-id --reason "wrong speakers since noon"')
 def rollback(
-    algorithm: AlgorithmArgument,
+    algorithm: Annotated[
+        str | None,
+        typer.Argument(help="The algorithm's name; --project has it already.", metavar="ALGORITHM"),
+    ] = None,
+    project: Annotated[
+        Path | None, typer.Option("--project", help="Take the name from a clone of the research repo.")
+    ] = None,
     to: Annotated[
         str | None, typer.Option("--to", help="Build ID, or its beginning.", metavar="BUILD")
     ] = None,
@@ -296,9 +305,13 @@ def rollback(
     as_json: JsonOption = False,
 ) -> None:
     """Route calls to the build that was Current before, or to the one named, and quarantine the present one."""
+    from pipeline.commands.rollback import named
     from pipeline.commands.rollback import rollback as run
 
-    done = asyncio.run(run(_session(as_json), algorithm, to, reason))
+    if (project is None) == (algorithm is None):
+        raise typer.BadParameter("name either ALGORITHM or --project FOLDER")
+    name = str(algorithm) if project is None else named(project)
+    done = asyncio.run(run(_session(as_json), name, to or None, reason))
     _show(done, as_json, done.lines)
 
 
@@ -480,6 +493,39 @@ def onboard(
     from pipeline.commands.onboard import onboard as run
 
     done = run(repository, os.environ, path=path, toolkit=toolkit)
+    _show(done, as_json, done.lines)
+
+
+@app.command(epilog="Example: conduit comment verified.json")
+def comment(
+    verified: Annotated[Path, typer.Argument(help="What `conduit verify --output` wrote.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say on the pull request that this job is about what it changes for callers; for GitHub Actions.
+
+    No research code runs in this command. The file may be a stranger's: what it says is checked.
+    """
+    from pipeline.commands.comment import comment as run
+
+    done = run(_session(as_json), verified)
+    _show(done, as_json, done.lines)
+
+
+@app.command(
+    epilog="Example: conduit attested build.json --workflow acme/algorithm-conduit/.github/workflows/conduit.yml"
+)
+def attested(
+    record: Annotated[Path, typer.Argument(help="The build record that `conduit build` wrote.")],
+    workflow: Annotated[
+        str,
+        typer.Option("--workflow", metavar="OWNER/REPO/PATH", help="The workflow that must have built it."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """See that a signature says where a record's image was built, and of which commit; for GitHub Actions."""
+    from pipeline.commands.attested import attested as run
+
+    done = run(_session(as_json), record, workflow)
     _show(done, as_json, done.lines)
 
 

@@ -21,7 +21,16 @@ PATIENCE = 10.0
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
     """What workers need of the environment to connect as this command does."""
-    return {name: value for name, value in environment.items() if name.startswith("TEMPORAL_")}
+    return {name: value for name, value in _set(environment).items() if name.startswith("TEMPORAL_")}
+
+
+def _set(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without Temporal's variables that are empty.
+
+    A CI job sets an empty one for each secret that nobody gave it, and Temporal's client takes an empty key or
+    certificate for one.
+    """
+    return {name: value for name, value in environment.items() if value or not name.startswith("TEMPORAL_")}
 
 
 def is_local(environment: Mapping[str, str]) -> bool:
@@ -57,7 +66,7 @@ async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
 
 def _settings(environment: Mapping[str, str]) -> ClientConnectConfig:
     try:
-        settings = ClientConfig.load_client_connect_config(override_env_vars=dict(environment))
+        settings = ClientConfig.load_client_connect_config(override_env_vars=_set(environment))
     except Exception as error:  # the SDK raises what its native part gives it
         raise TemporalUnreachable(
             "Temporal's connection settings cannot be read.",

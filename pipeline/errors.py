@@ -370,6 +370,18 @@ class OnboardingBlocked(ConduitError):
     exit_code = 84
 
 
+class NotVerified(ConduitError):
+    """The file is not what `conduit verify` wrote."""
+
+    exit_code = 85
+
+
+class NotAttested(ConduitError):
+    """No signature says that this workflow built the image of this commit."""
+
+    exit_code = 86
+
+
 # 9x: contracts and stubs
 
 

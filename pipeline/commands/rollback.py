@@ -1,6 +1,7 @@
 """`conduit rollback`: calls go to an earlier build again, whatever release is running."""
 
 import asyncio
+from pathlib import Path
 
 from pipeline.commands.release import see_what_is_live
 from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
@@ -8,6 +9,7 @@ from pipeline.commands.showing import shown
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import NoLiveWorker, NothingToRollBackTo
 from pipeline.models import Build, Image, Value, algorithm_name
+from pipeline.project import at_commit
 from pipeline.rollout.host import roll_back, running
 from pipeline.rollout.messages import RollBackRequest
 from pipeline.rollout.policy import roll_back_target
@@ -34,6 +36,11 @@ class RolledBack(Value):
             *([] if self.propagated else [NOT_PROPAGATED]),
             f"  undo: {self.undo}",
         ]
+
+
+def named(project: Path) -> str:
+    """The algorithm of a clone, as its newest commit has it."""
+    return at_commit(project, "HEAD").config.algorithm
 
 
 async def rollback(session: Session, algorithm: str, to: str | None, reason: str) -> RolledBack:

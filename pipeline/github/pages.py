@@ -14,7 +14,7 @@ from pipeline.github import workflow_commands
 from pipeline.github.answers import Patience
 from pipeline.github.context import GitHubContext, read_context
 from pipeline.github.page_models import Annotation, Check, DeploymentStatus
-from pipeline.github.summary import summary
+from pipeline.github.summary import SUMMARY_LIMIT, fit, left_out, summary
 from pipeline.release_report import Failure, ReleaseReport
 
 if TYPE_CHECKING:
@@ -98,6 +98,15 @@ class Pages:
             told = report.model_copy(update={"left_out": (*report.left_out, *self.left_out)})
             with path.open("a", encoding="utf-8") as file:
                 file.write(summary(told, rollback_url=self._job.rollback_url))
+
+    def say(self, markdown: str) -> None:
+        """Append markdown to the job's summary, with what was left out so far."""
+        with self._page("the job summary"):
+            path = self._job.summary_path
+            if path is None:
+                raise _LeftOut("GITHUB_STEP_SUMMARY is not set")
+            with path.open("a", encoding="utf-8") as file:
+                file.write(fit([markdown, *filter(None, [left_out(self.left_out)])], SUMMARY_LIMIT))
 
     def outputs(self, values: Mapping[str, str]) -> None:
         """Set the step's outputs."""

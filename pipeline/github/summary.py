@@ -45,7 +45,7 @@ def summary(report: ReleaseReport, *, rollback_url: str = "", limit: int = SUMMA
         _steps(report.steps),
         _figures(report),
         _undo(report, rollback_url),
-        _left_out(report.left_out),
+        left_out(report.left_out),
         _log(report.failure),
     )
     return fit([part for part in parts if part], limit)
@@ -118,8 +118,9 @@ def _undo(report: ReleaseReport, rollback_url: str) -> str:
     return _section("How to undo it", "\n\n".join(ways))
 
 
-def _left_out(left_out: Iterable[str]) -> str:
-    return _section("Left out", "\n".join(f"- {escape.text(reason)}" for reason in left_out))
+def left_out(reasons: Iterable[str]) -> str:
+    """The section that says what is missing; "" for nothing."""
+    return _section("Left out", "\n".join(f"- {escape.text(reason)}" for reason in reasons))
 
 
 def _log(failure: Failure | None) -> str:

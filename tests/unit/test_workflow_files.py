@@ -27,7 +27,7 @@ from tests.parts.workflow_files import (
 TRUST: Mapping[tuple[str, str], tuple[str, dict[str, str]]] = {
     ("conduit", "verify"): ("the researcher's", {"contents": "read"}),
     ("conduit", "build"): ("the researcher's", {"contents": "read", "packages": "write"}),
-    ("conduit", "tell"): ("ours", {"checks": "write", "pull-requests": "write"}),
+    ("conduit", "comment"): ("ours", {"pull-requests": "write"}),
     ("conduit", "attest"): (
         "ours",
         {"attestations": "write", "id-token": "write", "packages": "read"},
@@ -133,7 +133,7 @@ class TestTrust:
         )
         assert {step["with"]["password"] for step in logins} == {wanted}
 
-    def test_a_pull_request_is_verified_and_told_about_and_no_more(self) -> None:
+    def test_a_pull_request_is_verified_and_commented_on_and_no_more(self) -> None:
         condition = job("conduit", "build")["if"]
         assert "pull_request" not in condition
         assert "github.ref == format('refs/heads/{0}', github.event.repository.default_branch)" in condition

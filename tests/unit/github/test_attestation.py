@@ -1,0 +1,66 @@
+"""What is asked of `gh` before an image is released; a stand-in answers, since nothing can be signed here."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import NotAttested, ToolMissing
+from pipeline.github.attestation import Claim, image_of, question, verify
+from pipeline.models import Environment, Image
+
+DIGEST = "sha256:" + 64 * "a"
+CLAIM = Claim(
+    image=f"ghcr.io/acme/voice@{DIGEST}",
+    repository="acme/voice",
+    workflow="acme/algorithm-conduit/.github/workflows/conduit.yml",
+    sha=40 * "b",
+)
+
+
+def gh(folder: Path, script: str) -> dict[str, str]:
+    """A machine whose `gh` does that."""
+    program = folder / "gh"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return {"PATH": f"{folder}:/usr/bin:/bin"}
+
+
+def test_the_question_names_image_repo_workflow_and_commit() -> None:
+    assert question(CLAIM) == (
+        "gh",
+        "attestation",
+        "verify",
+        f"oci://ghcr.io/acme/voice@{DIGEST}",
+        "--repo=acme/voice",
+        "--signer-workflow=acme/algorithm-conduit/.github/workflows/conduit.yml",
+        f"--source-digest={40 * 'b'}",
+    )
+
+
+def test_a_signed_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = gh(tmp_path, 'printf "%s\\n" "$@" >"$0.asked"')
+    monkeypatch.setenv("PATH", machine["PATH"])
+    verify(CLAIM, machine)
+    assert (tmp_path / "gh.asked").read_text().splitlines() == [*question(CLAIM)[1:]]
+
+
+def test_an_image_that_nobody_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = gh(tmp_path, 'echo "no attestations found"; exit 1')
+    monkeypatch.setenv("PATH", machine["PATH"])
+    with pytest.raises(NotAttested) as refused:
+        verify(CLAIM, machine)
+    assert "no attestations found" in refused.value.why
+
+
+def test_a_runner_without_gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolMissing):
+        verify(CLAIM, {"PATH": str(tmp_path)})
+
+
+def test_only_an_image_in_a_registry_can_be_signed(tmp_path: Path) -> None:
+    assert image_of(Image(digest=DIGEST, repository="ghcr.io/acme/voice")) == CLAIM.image
+    environment = Environment(digest=DIGEST, python=tmp_path, code=(), source=tmp_path)
+    for artifact in (Image(digest=DIGEST, repository=""), environment):
+        with pytest.raises(NotAttested):
+            image_of(artifact)
