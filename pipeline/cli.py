@@ -475,6 +475,77 @@ def stubs(
     _show(found, as_json, found.lines)
 
 
+contract_app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+app.add_typer(contract_app, name="contract", epilog="Example: conduit contract --live speaker-id")
+
+LiveOption = Annotated[
+    str | None, typer.Option("--live", help="Of the build that is live.", metavar="ALGORITHM")
+]
+FileOption = Annotated[
+    Path | None, typer.Option("--file", help="Of a contract file, a build record, signatures or stubs.")
+]
+
+
+@contract_app.callback()
+def contract(
+    context: typer.Context,
+    project: ProjectOption = Path(),
+    commit: CommitOption = None,
+    live: LiveOption = None,
+    file: FileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what the activities take and give: of a commit, of what is live, or of a file."""
+    if context.invoked_subcommand is not None:
+        return
+    from pipeline.commands import contract as command
+
+    _one_of(live, file, commit)
+    where = command.Where(file=file, live=live, project=project, commit=commit)
+    shown = asyncio.run(command.show(_session(as_json), where))
+    _show(shown.contract if as_json else shown, as_json, shown.lines)
+
+
+@contract_app.command(epilog="Example: conduit contract diff --against stubs/speaker_id.py")
+def diff(
+    project: ProjectOption = Path(),
+    commit: CommitOption = None,
+    file: FileOption = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="File to compare with: stubs, signatures, a contract, a build record."
+        ),
+    ] = None,
+    against_commit: Annotated[
+        str | None, typer.Option("--against-commit", help="Revision to compare with.")
+    ] = None,
+    against_live: Annotated[
+        str | None,
+        typer.Option("--against-live", help="Default: the same algorithm's.", metavar="ALGORITHM"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what changed since, and leave with exit code 92 where it breaks callers."""
+    from pipeline.commands import contract as command
+    from pipeline.errors import ContractBroken
+
+    _one_of(against, against_commit, against_live)
+    _one_of(file, commit)
+    named = against or against_commit or against_live
+    old = command.Where(file=against, live=against_live, project=project, commit=against_commit)
+    new = command.Where(file=file, project=project, commit=commit)
+    found = asyncio.run(command.diff(_session(as_json), new, old if named else None))
+    _show(found, as_json, found.lines)
+    if found.breaking:
+        raise typer.Exit(ContractBroken.exit_code)
+
+
+def _one_of(*values: object) -> None:
+    if sum(value is not None for value in values) > 1:
+        raise typer.BadParameter("these options exclude each other")
+
+
 @app.command(epilog="Example: conduit onboard acme/speaker-id")
 def onboard(
     repository: Annotated[str, typer.Argument(help="The research repo on GitHub.", metavar="OWNER/REPO")],
