@@ -600,6 +600,45 @@ def attested(
     _show(done, as_json, done.lines)
 
 
+@app.command(epilog="Example: conduit placeholder speaker-id --contract speaker_id.py")
+def placeholder(
+    algorithm: AlgorithmArgument,
+    contract: Annotated[
+        Path,
+        typer.Option("--contract", help="Python with typed functions whose body is `...`, or a contract."),
+    ],
+    examples: Annotated[
+        Path | None,
+        typer.Option("--examples", help='What to answer: JSON, {"activity": [answer, ...]}.'),
+    ] = None,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Answer nothing: let calls wait until the algorithm is delivered.")
+    ] = False,
+    runtime: RuntimeOption = None,
+    in_production: Annotated[
+        str | None,
+        typer.Option(
+            "--in-production",
+            metavar="NAMESPACE",
+            help="Ask for it by name where the server is not local, or the algorithm is there already.",
+        ),
+    ] = None,
+    reason: ReasonOption = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Let a stand-in answer an algorithm's calls before there is an algorithm."""
+    from pipeline.commands.placeholder import Declared
+    from pipeline.commands.placeholder import placeholder as run
+    from pipeline.commands.release import Wishes
+
+    given = Declared(
+        algorithm=algorithm, contract=contract, examples=examples, hold=hold, runtime=runtime or "process"
+    )
+    wishes = Wishes(reason=reason, in_production=in_production)
+    done = asyncio.run(run(_session(as_json), given, wishes))
+    _show(done, as_json, done.lines)
+
+
 @app.command(epilog="Example: conduit dev --folder .conduit-dev")
 def dev(
     folder: Annotated[Path | None, typer.Option(help="Where the database is kept.")] = None,

@@ -15,14 +15,18 @@ from pipeline.deployments import Deployment, Deployments
 from pipeline.models import Value, algorithm_name
 from pipeline.rollout.messages import workflow_id
 
-ACTIONS: dict[str, Literal["release", "roll back"]] = {"Rollout": "release", "RollBack": "roll back"}
+ACTIONS: dict[str, Literal["release", "roll back", "hold"]] = {
+    "Rollout": "release",
+    "RollBack": "roll back",
+    "Hold": "hold",
+}
 
 
 class Event(Value):
     """One change of an algorithm's routing, or one that was tried."""
 
     at: datetime
-    action: Literal["release", "roll back", "became Current"]
+    action: Literal["release", "roll back", "hold", "became Current"]
     build_id: str
     outcome: str
     author: str

@@ -7,14 +7,15 @@ from typing import Literal
 
 from temporalio.client import Client
 
-from pipeline import git
+from pipeline import connection, git
 from pipeline.build import record
 from pipeline.build.wishes import ImageWishes
 from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.commands.showing import Story, shown
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import ConduitError, RecordRefused, RoutingChanged
-from pipeline.models import Build, Commit, Environment, Sha, Value
+from pipeline.models import Build, Commit, Environment, Sha, Value, is_placeholder
+from pipeline.placeholders.permission import refuse_unasked
 from pipeline.project import Project, at_commit
 from pipeline.rollout import controller, host, policy
 from pipeline.rollout.messages import ReleaseRequest
@@ -35,6 +36,8 @@ class Wishes(Value):
     skip_tests: bool = False
     force: bool = False
     reason: str = ""
+    in_production: str | None = None
+    """The namespace in which a placeholder may answer although it is production."""
     detach: bool = False
     """Leave the release to this machine's controller."""
 
@@ -157,6 +160,8 @@ async def _release(
     seen = await deployments.describe(build.algorithm)
     if seen is not None and is_live(seen, build, runtime) and not await host.running(client, build.algorithm):
         return done(story, build, "unchanged")
+    if is_placeholder(build.build_id):
+        refuse_placeholder(session, client, seen, wishes)
     await _refuse(deployments, seen, build, order, wishes)
     request = ReleaseRequest(
         build=build,
@@ -204,6 +209,16 @@ def is_live(seen: Deployment, build: Build, runtime: Runtime) -> bool:
     workers = runtime.workers(build.algorithm)
     alive = [worker for worker in workers if worker.alive and worker.build_id == build.build_id]
     return len(alive) >= build.workers.replicas
+
+
+def refuse_placeholder(session: Session, client: Client, seen: Deployment | None, wishes: Wishes) -> None:
+    """Refuse a placeholder in production, unless it is asked for by name.
+
+    Raises:
+        PlaceholderRefused: it is not.
+    """
+    local = connection.is_local(session.environment)
+    refuse_unasked(seen, client.namespace, local=local, asked_for=wishes.in_production)
 
 
 async def _refuse(

@@ -16,6 +16,7 @@ from pipeline.errors import (
 )
 from pipeline.models import Value, algorithm_name
 from pipeline.project import at_commit
+from pipeline.rollout.policy import promised
 from pipeline.worker.contract import Contract
 
 
@@ -62,7 +63,7 @@ class Checked(Value):
 
 
 async def of_live(session: Session, algorithm: str) -> Source:
-    """Read the contract of the Current build out of its version's metadata.
+    """Read the contract of the Current build out of its version's metadata; of the placeholder that holds calls.
 
     Raises:
         UnknownAlgorithm: Temporal knows no such algorithm.
@@ -70,12 +71,13 @@ async def of_live(session: Session, algorithm: str) -> Source:
     """
     deployments = Deployments(await session.connect())
     seen = await deployment(deployments, algorithm_of(algorithm))
-    registered = (await about(deployments, algorithm, seen.current)).registered if seen.current else None
+    build_id = promised(seen)
+    registered = (await about(deployments, algorithm, build_id)).registered if build_id else None
     if registered is None:
         raise UnknownBuild(
             f"Temporal holds no contract of {algorithm}.",
-            why=f"Its Current build {seen.current} was not registered by the conduit."
-            if seen.current
+            why=f"Its build {build_id} was not registered by the conduit."
+            if build_id
             else "No build of it is Current.",
             now="Deliver it, or name a research repo with --project or a contract file with --contract.",
         )

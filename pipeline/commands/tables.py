@@ -9,6 +9,7 @@ from rich.text import Text
 from pipeline.commands.history import Event
 from pipeline.commands.status import AlgorithmStatus, BuildStatus
 from pipeline.github.escape import one_line
+from pipeline.models import is_placeholder
 from pipeline.rollout.page import step_line, where
 
 WIDTH = 140
@@ -39,7 +40,8 @@ def _headline(found: AlgorithmStatus) -> str:
         else ""
     )
     moving = "" if found.propagated else "; the routing is still propagating"
-    return f"{found.algorithm}: {found.current.build_id} is Current{since}{ramp}{moving}."
+    stands_in = "; it is a placeholder" if is_placeholder(found.current.build_id) else ""
+    return f"{found.algorithm}: {found.current.build_id} is Current{since}{stands_in}{ramp}{moving}."
 
 
 def _build(build: BuildStatus, found: AlgorithmStatus) -> Sequence[str]:

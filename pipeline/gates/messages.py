@@ -27,7 +27,9 @@ class GateRequest(Value):
     """Check a registered build that takes no production calls yet; its options are in the build record."""
 
     build: Build
-    current: BuildId | None = Field(description="the build that answers production now")
+    current: BuildId | None = Field(
+        description="the build that answers production now, or the placeholder that holds its calls"
+    )
     by: str = Field(max_length=200)
     approvals: tuple[str, ...] = Field(
         default=(), description="digests of breaking changes that the person who releases approved"

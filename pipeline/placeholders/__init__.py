@@ -2,9 +2,3 @@
 
 A placeholder is a small research repo that the conduit writes itself, so that it goes the way of any other commit.
 """
-
-from pipeline.placeholders.answers import Plan, plan
-from pipeline.placeholders.permission import refuse_unasked
-from pipeline.placeholders.repo import write
-
-__all__ = ["Plan", "plan", "refuse_unasked", "write"]

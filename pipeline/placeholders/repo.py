@@ -27,6 +27,10 @@ runtime = "{runtime}"
 placeholder = true
 test = []
 grace = "1s"
+
+[tool.conduit.release]
+steps = []
+watch = "0s"
 """
 
 

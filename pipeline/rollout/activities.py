@@ -11,8 +11,8 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from pipeline import gates
 from pipeline.deployments import Deployment, Deployments, Version, Worker, polls
 from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
-from pipeline.models import BUILD_ENTRY
-from pipeline.rollout import diagnosis
+from pipeline.models import BUILD_ENTRY, is_placeholder
+from pipeline.rollout import diagnosis, policy
 from pipeline.rollout.messages import (
     QUARANTINE_ENTRY,
     Before,
@@ -57,12 +57,17 @@ class Activities:
         return Before(
             current=seen.current,
             was=seen.current if seen.current != build.build_id else await self._one_before(seen),
+            promised=policy.promised(seen),
             is_used=any(w.processed or w.used_slots for w in workers if w.build_id == seen.current),
         )
 
     async def _one_before(self, seen: Deployment) -> str | None:
         """The last good build that was Current before: where a release that was cut off would go back to."""
-        others = (v for v in seen.versions if v.was_current and v.build_id != seen.current)
+        others = (
+            v
+            for v in seen.versions
+            if v.was_current and v.build_id != seen.current and not is_placeholder(v.build_id)
+        )
         for version in sorted(others, key=left, reverse=True):
             details = await self._deployments.details(seen.name, version.build_id)
             if details is not None and QUARANTINE_ENTRY not in details.metadata:

@@ -15,6 +15,7 @@ from pipeline.models import Build, Commit
 from pipeline.rollout import process
 from pipeline.rollout.activities import was_current
 from pipeline.rollout.follow import Handle, OnStep, follow
+from pipeline.rollout.hold import Hold
 from pipeline.rollout.messages import ReleaseRequest, RollBackRequest, Routed, workflow_id
 from pipeline.rollout.observe import Beats
 from pipeline.rollout.policy import Ancestry, InFlight, begin
@@ -164,6 +165,38 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
         memo=_memo(target.build_id, target.commit, request.by, request.reason, process.this()),
         static_summary=f"Roll back to {target.build_id}",
     )
+    async with worker(client, queue, runtime):
+        return await follow(handle, on_step)
+
+
+async def hold(client: Client, request: ReleaseRequest, runtime: Runtime, on_step: OnStep) -> Routed:
+    """Register a placeholder and let calls wait at the server until a build is promoted.
+
+    Raises:
+        ReleaseInFlight: a release is running.
+        ConduitError: what stopped it; the routing is as it was.
+    """
+    build = request.build
+    queue = task_queue(build.algorithm)
+    other = await in_flight(client, build.algorithm)
+    if other is not None and not other.host_is_alive:
+        await _end(client, build.algorithm, other)
+    try:
+        handle = await client.start_workflow(
+            Hold.run,
+            request,
+            id=workflow_id(build.algorithm),
+            task_queue=queue,
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            memo=_memo(build.build_id, build.commit, request.by, request.reason, process.this()),
+            static_summary=f"Hold calls, {build.build_id}",
+        )
+    except WorkflowAlreadyStartedError:
+        raise errors.ReleaseInFlight(
+            f"A release of {build.algorithm} is running.",
+            why="It decides where calls go.",
+            now=f"Look at `conduit status {build.algorithm}`; there may be nothing to hold any more.",
+        ) from None
     async with worker(client, queue, runtime):
         return await follow(handle, on_step)
 

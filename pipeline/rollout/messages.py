@@ -104,6 +104,9 @@ class Before(Value):
     was: BuildId | None = Field(
         description="the build to go back to: Current, or the one before the candidate"
     )
+    promised: BuildId | None = Field(
+        default=None, description="the build whose contract callers rely on: Current, else a placeholder"
+    )
     is_used: bool = Field(description="whether Current was ever called since its workers started")
 
 

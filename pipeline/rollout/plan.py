@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import Field
 
 from pipeline.gates import Verdict
-from pipeline.models import BuildId, Value
+from pipeline.models import BuildId, Value, is_placeholder
 from pipeline.options.release import ReleaseOptions
 from pipeline.rollout.judge import Tally
 
@@ -157,8 +157,10 @@ class State(Value):
 
     @property
     def _has_ramp(self) -> bool:
+        if self.was is None or is_placeholder(self.was):  # made-up answers are no measure
+            return False
         judges = self.is_used or self.options.on_inconclusive == "hold"
-        return bool(self.options.steps) and self.was is not None and judges and not self.at_once
+        return bool(self.options.steps) and judges and not self.at_once
 
     def pause(self) -> Self:
         """A person said: do not go forward."""

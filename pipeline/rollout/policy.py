@@ -94,6 +94,13 @@ def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: A
     )
 
 
+def promised(seen: Deployment) -> str | None:
+    """The build whose contract callers rely on: the Current one, else the placeholder that holds their calls."""
+    held = [version for version in seen.versions if version.created and is_placeholder(version.build_id)]
+    newest = max(held, key=lambda v: v.created or datetime.min.replace(tzinfo=UTC), default=None)
+    return seen.current or (newest.build_id if newest else None)
+
+
 def roll_back_target(
     seen: Deployment,
     wanted: str | None,

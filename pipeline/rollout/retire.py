@@ -9,7 +9,7 @@ from temporalio.client import Client
 
 from pipeline.deployments import Deployment, Deployments, Version, Worker
 from pipeline.errors import TemporalRefused
-from pipeline.models import Value
+from pipeline.models import Value, is_placeholder
 from pipeline.rollout.messages import QUARANTINE_ENTRY, Retired, RetireRequest
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.runtimes import Runtime
@@ -59,10 +59,14 @@ def plan(
 
 
 def _good(seen: Deployment, quarantined: frozenset[str], keep: int) -> list[str]:
-    """The last so many builds that were Current and are not quarantined."""
+    """The last so many builds that were Current and are not quarantined; placeholders are not kept."""
     others = (v for v in seen.versions if v.was_current and v.build_id != seen.current)
-    good = [v for v in sorted(others, key=left, reverse=True) if v.build_id not in quarantined]
+    good = [v for v in sorted(others, key=left, reverse=True) if _is_good(v.build_id, quarantined)]
     return [version.build_id for version in good[:keep]]
+
+
+def _is_good(build_id: str, quarantined: frozenset[str]) -> bool:
+    return build_id not in quarantined and not is_placeholder(build_id)
 
 
 def left(version: Version) -> datetime:

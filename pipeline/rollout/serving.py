@@ -25,6 +25,7 @@ from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError
 from pipeline.rollout.activities import Activities
 from pipeline.rollout.heal import Healer
+from pipeline.rollout.hold import Hold
 from pipeline.rollout.observe import OBSERVE, Observer
 from pipeline.rollout.retire import Retirer
 from pipeline.rollout.workflow import RollBack, Rollout
@@ -98,7 +99,7 @@ async def worker(client: Client, queue: str, runtime: Runtime) -> AsyncIterator[
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[Rollout, RollBack],
+        workflows=[Rollout, RollBack, Hold],
         activities=_steps(client, runtime),
         interceptors=[Reporting()],
         workflow_runner=SandboxedWorkflowRunner(

@@ -205,7 +205,7 @@ class Rollout:
         await step("describe", Activities.describe, about)
 
     async def _gate(self) -> Outcome:
-        request = GateRequest(build=self._request.build, current=self._before.current, by=self._request.by)
+        request = GateRequest(build=self._request.build, current=self._before.promised, by=self._request.by)
         report = await step("gate", Activities.gate, request, GATE)
         error = gates.failure(report)
         told = "; ".join(finding.what for finding in report.findings) or "nothing was found"

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.deployments import Deployment, Status, Version
 from pipeline.errors import PlaceholderRefused
-from pipeline.placeholders import refuse_unasked
+from pipeline.placeholders.permission import refuse_unasked
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from pipeline.placeholders import plan, repo
+from pipeline.placeholders import repo
+from pipeline.placeholders.answers import plan
 from pipeline.project import at_commit
 from tests.unit.contract.contracts import contract_of
 

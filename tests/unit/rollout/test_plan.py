@@ -66,8 +66,8 @@ def test_a_release_without_pauses_only_starts_gates_and_promotes() -> None:
     assert kinds(state(NO_PAUSES)) == ["start", "gate", "promote", "retire", "end"]
 
 
-@pytest.mark.parametrize("at", [state(was=None), state(is_used=False)])
-def test_a_first_build_and_one_that_nobody_calls_have_no_ramp(at: State) -> None:
+@pytest.mark.parametrize("at", [state(was=None), state(is_used=False), state(was="placeholder-a")])
+def test_a_first_build_one_that_nobody_calls_and_one_over_a_placeholder_have_no_ramp(at: State) -> None:
     assert kinds(at) == ["start", "gate", "promote", "observe", "retire", "end"]
 
 

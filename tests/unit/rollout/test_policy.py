@@ -14,6 +14,7 @@ from pipeline.rollout.policy import (
     Begin,
     InFlight,
     begin,
+    promised,
     refuse_older,
     refuse_quarantined,
     roll_back_target,
@@ -123,6 +124,14 @@ def test_the_roll_back_goes_to_the_build_that_was_current_last() -> None:
 def test_the_roll_back_passes_over_quarantined_builds() -> None:
     seen = deployment("now", version("old", 1), version("last", 5), version("now", None))
     assert roll_back_target(seen, None, lambda build: build == "last") == ("old", "now")
+
+
+def test_callers_rely_on_the_contract_of_current_else_on_that_of_the_newest_placeholder() -> None:
+    old, new = version("placeholder-old", 1), version("placeholder-new", None, was_current=False)
+    new = new.model_copy(update={"created": START + timedelta(minutes=1)})
+    assert promised(deployment("placeholder-old", new, old)) == "placeholder-old"
+    assert promised(deployment(None, new, old, version("real", 2))) == "placeholder-new"
+    assert promised(deployment(None, version("real", 2))) is None
 
 
 def test_the_roll_back_goes_to_a_placeholder_only_where_it_is_named() -> None:
