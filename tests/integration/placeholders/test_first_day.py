@@ -4,7 +4,6 @@ import asyncio
 import importlib
 import sys
 import uuid
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,11 +15,13 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from pipeline.errors import NotAContract, PlaceholderRefused, UnfitAnswers
+from pipeline.deployments import Deployments, polls
+from pipeline.errors import ContractBroken, NotAContract, PlaceholderRefused, UnfitAnswers
 from pipeline.models import is_placeholder
 from tests.parts.conduit import Conduit, research_repo
 from tests.parts.repos import FILES
 from tests.parts.temporal import DevServer
+from tests.parts.waiting import eventually
 
 WORKFLOWS = 200
 DECLARED = '''
@@ -70,23 +71,20 @@ with workflow.unsafe.imports_passed_through():
 @workflow.defn
 class Identify:
     def __init__(self) -> None:
-        self._first: stubs.SpeakerID | None = None
         self._again = False
 
     @workflow.run
     async def run(self, clip: stubs.AudioClip) -> list[stubs.SpeakerID]:
-        self._first = await stubs.identify_speaker(clip)
+        first = await stubs.identify_speaker(clip)
         await workflow.wait_condition(lambda: self._again)
-        return [self._first, await stubs.identify_speaker(clip)]
-
-    @workflow.update
-    async def first(self) -> None:
-        await workflow.wait_condition(lambda: self._first is not None)
+        return [first, await stubs.identify_speaker(clip)]
 
     @workflow.signal
     def again(self) -> None:
         self._again = True
 """
+
+pytestmark = pytest.mark.timeout(600)  # four hundred calls take long on a loaded machine
 
 Handle = WorkflowHandle[Any, Any]
 
@@ -136,23 +134,26 @@ def typed_calls(conduit: Conduit, folder: Path, algorithm: str, modules: list[Mo
 
 
 @asynccontextmanager
-async def running(client: Client, module: ModuleType) -> AsyncIterator[list[Handle]]:
-    """Two hundred of the engineer's workflows, and their worker."""
+async def running(client: Client, module: ModuleType) -> AsyncIterator[tuple[str, list[Handle]]]:
+    """Two hundred of the engineer's workflows, and their worker; yields its queue too."""
     queue = f"engineers-{uuid.uuid4()}"
     runner = UnsandboxedWorkflowRunner()  # that stubs work in the sandbox has a test of its own
     async with Worker(client, task_queue=queue, workflows=[module.Identify], workflow_runner=runner):
-        yield list(
-            await asyncio.gather(
-                *(
-                    client.start_workflow(
-                        module.Identify.run,
-                        module.stubs.AudioClip(wav=f"clip {number}".encode()),
-                        id=f"{queue}-{number}",
-                        task_queue=queue,
+        yield (
+            queue,
+            list(
+                await asyncio.gather(
+                    *(
+                        client.start_workflow(
+                            module.Identify.run,
+                            module.stubs.AudioClip(wav=f"clip {number}".encode()),
+                            id=f"{queue}-{number}",
+                            task_queue=queue,
+                        )
+                        for number in range(WORKFLOWS)
                     )
-                    for number in range(WORKFLOWS)
                 )
-            )
+            ),
         )
 
 
@@ -171,12 +172,25 @@ async def builds(handle: Handle) -> list[str]:
     return found
 
 
-async def all_finished_as_they_began(handles: list[Handle]) -> list[Any]:
+async def all_were_answered(client: Client, algorithm: str) -> None:
+    """Wait until the algorithm's workers have answered every workflow once."""
+    async with asyncio.timeout(240):
+        async for _ in polls(first=0.5):
+            if sum(worker.processed for worker in await Deployments(client).workers(algorithm)) >= WORKFLOWS:
+                return
+
+
+async def all_finished_as_they_began(client: Client, queue: str, handles: list[Handle]) -> list[Any]:
     """The answers of all; no workflow was restarted, reset or continued in another run, and none failed."""
-    results = await asyncio.gather(*(handle.result() for handle in handles))
-    seen = await asyncio.gather(*(handle.describe() for handle in handles))
-    assert Counter(each.status for each in seen) == {WorkflowExecutionStatus.COMPLETED: WORKFLOWS}
-    assert [each.run_id for each in seen] == [handle.first_execution_run_id for handle in handles]
+    results = await asyncio.gather(*(handle.result(follow_runs=False) for handle in handles))
+    begun = {handle.first_execution_run_id for handle in handles}
+
+    async def ended() -> dict[str, WorkflowExecutionStatus | None] | None:
+        query = f"TaskQueue = '{queue}' AND ExecutionStatus != 'Running'"
+        found = {run.run_id: run.status async for run in client.list_workflows(query)}
+        return found if len(found) >= WORKFLOWS else None
+
+    assert await eventually(ended) == dict.fromkeys(begun, WorkflowExecutionStatus.COMPLETED)
     return results
 
 
@@ -197,13 +211,13 @@ async def test_running_workflows_go_on_with_the_real_algorithm(
     assert placed["answers"] == {"identify_speaker": "generated"}
     module = await asyncio.to_thread(typed_calls, conduit, tmp_path, algorithm, engineers)
 
-    async with running(temporal_client, module) as handles:
-        await asyncio.gather(*(handle.execute_update("first") for handle in handles))
+    async with running(temporal_client, module) as (queue, handles):
+        await all_were_answered(temporal_client, algorithm)
         repo = research(tmp_path / "research", algorithm)
         done = await asyncio.to_thread(conduit.good, "deliver", "--project", repo, "--json")
         assert (done.json["decision"], done.json["previous"]) == ("promoted", placed["build_id"])
         await asyncio.gather(*(handle.signal("again") for handle in handles))
-        results = await all_finished_as_they_began(handles)
+        results = await all_finished_as_they_began(temporal_client, queue, handles)
 
     assert [second.speaker for _, second in results] == real_answers()
     assert not {first.speaker for first, _ in results} & set(real_answers())
@@ -223,14 +237,14 @@ async def test_held_calls_wait_for_the_real_algorithm(
     assert conduit.alive(algorithm) == {}
     module = await asyncio.to_thread(typed_calls, conduit, tmp_path, algorithm, engineers)
 
-    async with running(temporal_client, module) as handles:
+    async with running(temporal_client, module) as (queue, handles):
         await asyncio.gather(*(handle.signal("again") for handle in handles))
         status = (await asyncio.to_thread(conduit.good, "status", algorithm, "--json")).json
         assert status["current"] is None
         assert [build["build_id"] for build in status["builds"]] == [placed["build_id"]]
         repo = research(tmp_path / "research", algorithm)
         done = await asyncio.to_thread(conduit.good, "deliver", "--project", repo, "--json")
-        results = await all_finished_as_they_began(handles)
+        results = await all_finished_as_they_began(temporal_client, queue, handles)
 
     for answers in zip(*results, strict=True):
         assert [answer.speaker for answer in answers] == real_answers()
@@ -241,6 +255,17 @@ async def test_held_calls_wait_for_the_real_algorithm(
                 assert event.activity_task_started_event_attributes.attempt == 1
     actions = [event["action"] for event in conduit.good("history", algorithm, "--json").json]
     assert actions == ["release", "hold"]
+
+
+def test_the_first_real_build_is_held_to_the_contract_that_was_declared(
+    conduit: Conduit, algorithm: str, tmp_path: Path
+) -> None:
+    conduit.good("placeholder", algorithm, "--contract", str(declare(tmp_path)), "--hold")
+    other = REAL.replace("speaker: str", "name: str").replace("speaker=f", "name=f")
+    outcome = conduit("deliver", "--project", research(tmp_path / "research", algorithm, other), "--json")
+    assert outcome.code == ContractBroken.exit_code, outcome.err
+    assert "speaker" in outcome.json["log"]
+    assert conduit.good("status", algorithm, "--json").json["current"] is None
 
 
 def test_bad_input_has_exit_codes_of_its_own_and_changes_nothing(
