@@ -2,6 +2,7 @@
 Temporal server, for workflows that are running already."""
 
 import contextlib
+import os
 import subprocess
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -41,6 +42,11 @@ __all__ = [
 
 # Any Python has them, and a network without a CA of its own takes them just as well.
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+# Nothing can be signed here: it says yes, and keeps what it was asked.
+GH = """\
+#!/bin/sh
+echo "$@" >>{asked}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -71,20 +77,27 @@ def actions(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Actions]:
     """The research repo on GitHub, with what its owner has set."""
+    programs = tmp_path_factory.mktemp("programs")
+    (programs / "gh").write_text(GH.format(asked=programs / "gh-asked"))
+    (programs / "gh").chmod(0o755)
     # The runner's machine keeps environments between jobs, as a runner of one's own does.
     home = tmp_path_factory.mktemp("home")
     yield Actions(
         folder=tmp_path_factory.mktemp("github"),
         act=act,
         files=FILES,
-        environment={"CONDUIT_HOME": str(home), "CONDUIT_CA": CERTIFICATES},
+        environment={
+            "CONDUIT_HOME": str(home),
+            "CONDUIT_CA": CERTIFICATES,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+        },
         secrets={
             "TEMPORAL_ADDRESS": temporal_server.address,
             "TEMPORAL_NAMESPACE": "default",
             "REGISTRY_USER": registry.user,
             "REGISTRY_PASSWORD": registry.password,
         },
-        inputs={"registry": f"{registry.address}/team"},
+        inputs={"registry": f"{registry.address}/team", "verify-attestation": True},
     )
     remove_workers(ALGORITHM)
 

@@ -44,7 +44,7 @@ def test_a_broken_dockerfile(actions: Actions) -> None:
 def test_a_wrong_password_for_the_registry(actions: Actions) -> None:
     run = actions.push(secrets={"REGISTRY_PASSWORD": "wrong-password-4711"})
     assert (run.code, run.results) == (1, {"verify": "success", "build": "failure"}), run.log
-    registry = actions.inputs["registry"].partition("/")[0]
+    registry = str(actions.inputs["registry"]).partition("/")[0]
     assert f"The registry {registry} refused the image." in run.summary("build")
 
 

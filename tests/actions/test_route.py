@@ -7,18 +7,21 @@ import json
 from asyncio import to_thread
 from pathlib import Path
 
+import pytest
 from temporalio.client import WorkflowHandle
 
 from tests.actions import attack
 from tests.actions.listening import Listener, hears
 from tests.actions.research import ALGORITHM, code
-from tests.parts.act import Actions, Run
+from tests.parts.act import TOOLKIT, Actions, Run
 from tests.parts.github_api import Door
+from tests.parts.repos import git
 
 ROUTE = ["verify", "build", "newest", "release"]
 TOKEN = "token-of-the-job"
 
 
+@pytest.mark.timeout(600)
 async def test_push_live_push_live_roll_back(
     actions: Actions, listening: WorkflowHandle[Listener, None], described: Door, tmp_path: Path
 ) -> None:
@@ -37,6 +40,7 @@ async def test_push_live_push_live_roll_back(
     builds = [run.outputs("release")["build-id"] for run in (first, second)]
     it_is_told(second, builds)
     its_pages_are_shown(described, builds[1])
+    its_signature_was_asked_for(actions, second)
     nothing_was_taken(actions, second, loot)
     assert not trap.exists()
 
@@ -75,6 +79,16 @@ def its_pages_are_shown(github: Door, build_id: str) -> None:
         call.body for call in github.calls if call.method == "POST" and call.path.endswith("/deployments")
     ]
     assert all(body["payload"]["build_id"] == build_id for body in made)
+
+
+def its_signature_was_asked_for(actions: Actions, run: Run) -> None:
+    """Whether this very workflow built the image of this very commit, before anything was released."""
+    asked = Path(actions.environment["PATH"].partition(":")[0], "gh-asked").read_text().splitlines()[-1]
+    commit = git(actions.clone, "rev-parse", "HEAD")
+    assert asked == (
+        f"attestation verify oci://{run.outputs('build')['image']} --repo={actions.repository}"
+        f" --signer-workflow={TOOLKIT}/.github/workflows/conduit.yml --source-digest={commit}"
+    )
 
 
 def nothing_was_taken(actions: Actions, run: Run, loot: Path) -> None:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.parts.repos import git, write
+from tests.parts.workflow_files import CALLERS, ROOT, workflow
 
-ROOT = Path(__file__).parents[2]
 STAND_INS = ROOT / "tests" / "actions" / "stand_ins"
 TOOLKIT = "acme/algorithm-conduit"
 REF = "v1"
@@ -82,8 +82,8 @@ class Actions:
     environment: Mapping[str, str]
     """What the runner's machine has beside this process's own variables."""
     secrets: Mapping[str, str]
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    """Given by both callers."""
+    inputs: Mapping[str, str | bool] = field(default_factory=dict)
+    """Given by the callers, as far as the workflow that each calls takes them."""
     repository: str = "acme/research"
 
     def __post_init__(self) -> None:
@@ -164,13 +164,16 @@ class Actions:
 
     def _callers(self) -> dict[str, str]:
         """The callers that a research repo holds, with this machine's inputs."""
-        given = "".join(f"      {name}: {json.dumps(value)}\n" for name, value in self.inputs.items())
         return {
-            f".github/workflows/{file}": _with(text.replace("ORG/", "acme/"), given)
-            for file, text in (
-                (path.name, path.read_text()) for path in (ROOT / "pipeline/github/callers").glob("*.yml")
-            )
+            f".github/workflows/{file}": self._caller(file, called)
+            for file, called in {"conduit.yml": "conduit", "conduit-rollback.yml": "rollback"}.items()
         }
+
+    def _caller(self, file: str, called: str) -> str:
+        taken = workflow(called)["on"]["workflow_call"]["inputs"]
+        given = {name: json.dumps(value) for name, value in self.inputs.items() if name in taken}
+        lines = "".join(f"      {name}: {value}\n" for name, value in given.items())
+        return _with((CALLERS / file).read_text().replace("ORG/", "acme/"), lines)
 
     def _run(
         self,

@@ -20,6 +20,7 @@ from tests.parts.workflow_files import (
     jobs,
     secrets,
     steps,
+    strings,
     workflow,
 )
 
@@ -146,7 +147,26 @@ class TestTrust:
         assert list(workflow(name)["on"]) == ["workflow_call"]
 
 
+# What a stranger cannot choose: no branch, tag, title, message, author, label or body is among them.
+HARMLESS = {
+    *("github.actor", "github.event_name", "github.repository_owner", "github.run_id", "github.token"),
+    *("github.event.pull_request.number", "github.event.repository.default_branch"),
+    *("github.event.repository.visibility", "github.workflow"),
+    "github.ref",  # compared, and never put anywhere
+}
+
+
 class TestData:
+    @pytest.mark.parametrize("name", NAMES)
+    def test_no_text_of_an_event_is_used(self, name: str) -> None:
+        used = set(re.findall(r"\bgithub\.[a-z_]+(?:\.[a-z_]+)*", " ".join(strings(workflow(name)))))
+        assert used <= HARMLESS
+
+    def test_the_ref_is_compared_alone(self) -> None:
+        places = [text for node in jobs() for text in strings(node[2]) if "github.ref" in text]
+        assert places
+        assert all("github.ref ==" in text for text in places)
+
     @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
     def test_nothing_is_interpolated_into_a_program(self, file: Path) -> None:
         node = workflow_files.parsed(file.read_text())

@@ -4,9 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import NotAttested, ToolMissing
+from pipeline.commands.attested import attested
+from pipeline.commands.session import Session
+from pipeline.errors import GitHubContextInvalid, NotAttested, ToolMissing
 from pipeline.github.attestation import Claim, image_of, question, verify
 from pipeline.models import Environment, Image
+from pipeline.report import Report
+from tests.unit.build.test_record import IMAGE, RECORD
 
 DIGEST = "sha256:" + 64 * "a"
 CLAIM = Claim(
@@ -56,6 +60,33 @@ def test_a_runner_without_gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing):
         verify(CLAIM, {"PATH": str(tmp_path)})
+
+
+def test_the_command_asks_about_the_image_of_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = gh(tmp_path, 'printf "%s\\n" "$@" >"$0.asked"')
+    monkeypatch.setenv("PATH", machine["PATH"])
+    record = tmp_path / "build.json"
+    record.write_text(RECORD.model_dump_json())
+    job = {
+        **machine,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_REPOSITORY": CLAIM.repository,
+        "GITHUB_SHA": CLAIM.sha,
+        "GITHUB_API_URL": "http://127.0.0.1:9",
+        "GITHUB_SERVER_URL": "https://git.example",
+        "GITHUB_RUN_ID": "1",
+    }
+    done = attested(Session(environment=job, report=Report(quiet=True)), record, CLAIM.workflow)
+    asked = Claim(**{**CLAIM.model_dump(), "image": IMAGE.reference})
+    assert done.image == IMAGE.reference
+    assert (tmp_path / "gh.asked").read_text().splitlines() == [*question(asked)[1:]]
+
+
+def test_off_github_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    with pytest.raises(GitHubContextInvalid):
+        attested(Session(environment={}, report=Report(quiet=True)), tmp_path / "none", CLAIM.workflow)
 
 
 def test_only_an_image_in_a_registry_can_be_signed(tmp_path: Path) -> None:
