@@ -113,8 +113,10 @@ async def test_running_workflows_follow_images_and_a_roll_back_from_another_mach
         )
         assert (released.code, released.json["decision"]) == (0, "promoted"), released.err
         await eventually(lambda: last_answer_is(second.build_id), within=60)
-        again = await asyncio.to_thread(release, elsewhere, record)
+        # Built once more it has the same digest, and so is the very build that is live.
+        again = await asyncio.to_thread(conduit, "deliver", "--project", str(repo.folder), "--json")
         assert (again.code, again.json["decision"]) == (0, "unchanged"), again.err
+        assert again.json["build_id"] == second.build_id
 
         # Nothing of the first build is left on the engine; the metadata and the registry have it.
         container.remove(force=True)
