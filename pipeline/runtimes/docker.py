@@ -39,6 +39,8 @@ from pipeline.runtimes.docker_plan import (
 
 # What the engine answers when somebody else is removing or has created the same container.
 TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
+KEPT = 20
+"""Stopped containers of an algorithm that are kept for their logs."""
 # Also after a reboot and a long absence of Temporal; the engine pauses longer from failure to failure.
 FOR_GOOD: Any = {"Name": "unless-stopped"}  # the SDK's type stubs lack this policy
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -58,6 +60,7 @@ class DockerRuntime:
             image = _pulled(client, build)
             for replica in range(1, replicas + 1):
                 _see_to(client, plan(build, image, replica, environment))
+            _let_the_oldest_go(client, build.algorithm)
 
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
         """See `Runtime.workers`."""
@@ -147,6 +150,16 @@ def _let_go(container: Container) -> None:
     except APIError as error:
         if error.status_code not in TAKEN_ELSEWHERE:
             raise
+
+
+def _let_the_oldest_go(client: DockerClient, algorithm: str) -> None:
+    """Remove what was stopped long ago; the version's metadata has the record of its build too."""
+    stopped = [c for c in _containers(client, algorithm) if c.attrs["State"]["Status"] == "exited"]
+    newest_first = sorted(
+        stopped, key=lambda container: str(container.attrs["State"]["FinishedAt"]), reverse=True
+    )
+    for container in newest_first[KEPT:]:
+        _let_go(container)
 
 
 def _created(client: DockerClient, planned: ContainerPlan) -> Container | None:

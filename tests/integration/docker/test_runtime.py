@@ -15,6 +15,7 @@ from pipeline.errors import NoLiveWorker, RuntimeUnavailable
 from pipeline.models import Build, Image, Workers, build_id
 from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
+from pipeline.runtimes import docker as docker_runtime
 from pipeline.runtimes.docker import DockerRuntime
 from tests.integration.docker.research import ALGORITHM
 from tests.parts.temporal import DevServer
@@ -80,7 +81,7 @@ async def all_poll(client: Client, replicas: int) -> None:
 
 
 async def test_workers_register_stop_gracefully_and_start_again(
-    runtime_with: StartRuntime, build: Build, temporal_client: Client
+    runtime_with: StartRuntime, build: Build, temporal_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime = runtime_with()
     runtime.start(build, 2)
@@ -101,6 +102,10 @@ async def test_workers_register_stop_gracefully_and_start_again(
 
     runtime.start(build, 1)
     assert [worker.replica for worker in alive(runtime)] == [1]
+    assert len(runtime.workers(ALGORITHM)) == 2
+    monkeypatch.setattr(docker_runtime, "KEPT", 0)
+    runtime.start(build, 1)
+    assert [worker.replica for worker in runtime.workers(ALGORITHM)] == [1]
 
 
 def test_a_build_is_found_by_another_command(runtime_with: StartRuntime, build: Build) -> None:
