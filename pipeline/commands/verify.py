@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline import verify
 from pipeline.build import local
+from pipeline.build.examples import read_examples
 from pipeline.commands.session import Session
 from pipeline.commands.showing import Story, shown
 from pipeline.contract.compare import compare, render
@@ -48,7 +49,7 @@ def verify_commit(
     with shown(session) as story:
         project = at_commit(folder, revision)
         tests = run_tests(story, project)
-        contract = _contract(session, "contract", project)
+        contract = _contract(session, "contract", project, examples=True)
         before = _contract_before(session, folder, against) if against else None
         story.decision = "verified"
     return Verified(
@@ -60,9 +61,12 @@ def verify_commit(
     )
 
 
-def _contract(session: Session, step: str, project: Project) -> Contract:
+def _contract(session: Session, step: str, project: Project, *, examples: bool = False) -> Contract:
     with session.report.step(step), local.staged(project, session.home, session.environment) as stage:
-        return local.read_contract(project, stage, session.environment)
+        contract = local.read_contract(project, stage, session.environment)
+        if examples:
+            read_examples(stage.project, project.config.gates.examples, contract)
+        return contract
 
 
 def _contract_before(session: Session, folder: Path, revision: str) -> Contract | None:
