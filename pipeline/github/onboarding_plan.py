@@ -129,6 +129,11 @@ def description(planned: Plan) -> str:
             "Once this is merged, every push to the default branch is tested, built and released to the "
             "running workflows, and every pull request is told what it would break.",
             *("", "To undo a release: Actions → Roll back → Run workflow."),
+            *(
+                "",
+                "Before the merge, make the environment `production` in the repo's settings, with the secret",
+            ),
+            "`TEMPORAL_ADDRESS` and what else Temporal asks for. Jobs that run research code cannot read them.",
             *("", "### Found", "", *found),
             *("", "### Added", "", *added),
             *(("", "### Kept", "", *kept) if kept else ()),
