@@ -35,7 +35,7 @@ def engine(environment: Mapping[str, str]) -> Iterator[docker.DockerClient]:
 
 def _unavailable(error: Exception, environment: Mapping[str, str]) -> RuntimeUnavailable:
     return RuntimeUnavailable(
-        f"The Docker Engine at {environment.get('DOCKER_HOST', 'its usual place')} does not answer.",
+        f"The Docker Engine at {environment.get('DOCKER_HOST') or 'its usual place'} does not answer.",
         why=str(error)[:500],
         now="Start it, or set DOCKER_HOST to one that runs; `docker info` tells more.",
     )

@@ -175,6 +175,7 @@ async def _release(
     if wishes.detach:
         await controller.hand_over(client, request, order, session.home)
         return done(story, build, "begun")
+    runtime.workers(build.algorithm)  # an engine that is away is told now; in a release it is waited for
     routed = await host.release(client, request, runtime, order, session.report.on_step)
     previous = routed.previous if routed.previous != build.build_id else None
     made = done(story, build, "promoted", previous=previous, propagated=routed.propagated)

@@ -72,6 +72,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         )
         runtime = session.runtime(OF_ARTIFACT[record.artifact.kind])
         try:
+            runtime.workers(algorithm)  # an engine that is away is told now; in a roll-back it is waited for
             routed = await roll_back(client, request, runtime, session.report.on_step)
         finally:
             await see_what_is_live(story, deployments, record)

@@ -179,7 +179,7 @@ def test_what_goes_wrong_with_an_image_has_its_own_exit_code_and_is_in_the_summa
     fails(errors.BuildFailed, "fetching weights")
 
 
-def test_an_image_that_cannot_be_pulled_is_not_released(
+def test_an_image_that_cannot_be_pulled_or_run_is_not_released(
     conduit: Conduit, elsewhere: Conduit, repo: Repo, tmp_path: Path
 ) -> None:
     record = tmp_path / "build.json"
@@ -194,6 +194,9 @@ def test_an_image_that_cannot_be_pulled_is_not_released(
     refused = release(logged_out, record)
     assert refused.code == errors.NoLiveWorker.exit_code, refused.err
     assert "no basic auth credentials" in refused.err
+    nowhere = {**elsewhere.environment, "DOCKER_HOST": f"unix://{tmp_path}/docker.sock"}
+    away = release(Conduit(home=elsewhere.home, environment=nowhere), record)
+    assert away.code == errors.RuntimeUnavailable.exit_code, away.err
     assert running(repo.algorithm) == {}
 
 
