@@ -36,6 +36,11 @@ HEARTBEAT = 2.0
 WORTH_A_RETRY = (errors.TemporalUnreachable, errors.RuntimeUnavailable)
 
 
+RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
+)
+
+
 def task_queue(algorithm: str) -> str:
     """The queue of a release that a command follows: of this machine, as workers are started where it is served."""
     return f"conduit/{algorithm}@{socket.gethostname()}"
@@ -102,9 +107,7 @@ async def worker(client: Client, queue: str, runtime: Runtime) -> AsyncIterator[
         workflows=[Rollout, RollBack, Hold],
         activities=_steps(client, runtime),
         interceptors=[Reporting()],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
-        ),
+        workflow_runner=RUNNER,
         graceful_shutdown_timeout=timedelta(seconds=1),
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT),
     ):

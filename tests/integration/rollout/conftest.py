@@ -1,0 +1,146 @@
+"""One machine, one good build and the load of a test, for all tests of releases."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+
+from pipeline import connection
+from pipeline.build import local
+from pipeline.commands.control import progress_of
+from pipeline.commands.session import About, about
+from pipeline.deployments import Deployment, Deployments
+from pipeline.models import Build
+from pipeline.project import at_commit
+from pipeline.rollout import host
+from pipeline.rollout.messages import Progress, ReleaseRequest, Routed, workflow_id
+from pipeline.runtimes import RuntimeOptions
+from pipeline.runtimes.process import ProcessRuntime
+from tests.parts.conduit import Conduit, Repo, research_repo
+from tests.parts.repos import ACTIVITY, FILES
+from tests.parts.temporal import DevServer
+
+# Gates would find most of what these tests break before any production call: they are not what is tested here.
+SETTINGS = """\
+test = []
+grace = "1s"
+gates.replay.calls = 0
+release.steps = [{ ramp = 50, for = "3s" }]
+release.inconclusive-limit = "20s"
+release.watch = "8s"
+release.heal-limit = "20s"
+"""
+HEAD, _, _ = ACTIVITY.partition("@activity.defn")
+BODY = """\
+import asyncio
+import os
+import pathlib
+import random
+import signal
+import time
+
+CALLS = 0
+LEAKED = []
+REVISION = {revision!r}
+
+
+@activity.defn
+{kind} measure(clip: Clip) -> Level:
+    global CALLS
+    CALLS += 1
+    {body}
+    return Level(peak=max(clip.samples))
+"""
+
+
+def activity(body: str, *, kind: str = "def", revision: str = "") -> Mapping[str, str]:
+    """The research repo's module; each call does `body` before it answers rightly."""
+    return {"activities.py": HEAD + BODY.format(body=body, kind=kind, revision=revision)}
+
+
+GOOD = activity("time.sleep(0.05)")
+
+
+def no_order(older: str, newer: str) -> bool | None:
+    return None
+
+
+@dataclass
+class Stage:
+    """A research repo on a machine and a server."""
+
+    conduit: Conduit
+    repo: Repo
+    server: DevServer
+
+    @property
+    def algorithm(self) -> str:
+        return self.repo.algorithm
+
+    def deliver(self, *options: str) -> str:
+        told = self.conduit.good("deliver", "--project", str(self.repo.folder), "--json", *options)
+        return str(told.json["build_id"])
+
+    async def build(self, files: Mapping[str, str]) -> Build:
+        """Commit and build."""
+        self.repo.commit(files)
+        project = at_commit(self.repo.folder, None)
+        return await asyncio.to_thread(local.build, project, self.conduit.home, dict(os.environ))
+
+    async def client(self) -> Client:
+        return await connection.connect(self.server.environment, identity="tests")
+
+    def runtime(self) -> ProcessRuntime:
+        options = RuntimeOptions(
+            home=self.conduit.home, connection=self.server.environment, environment=dict(os.environ)
+        )
+        return ProcessRuntime(options)
+
+    async def release(self, client: Client, build: Build, steps: list[str] | None = None) -> Routed:
+        """Release in this process, as `conduit deliver` would."""
+        request = ReleaseRequest(build=build, replicas=1, start_timeout=120, by="tests")
+        told = [] if steps is None else steps
+        return await host.release(
+            client, request, self.runtime(), no_order, lambda name, status, _: told.append(f"{name} {status}")
+        )
+
+    async def seen(self, client: Client) -> Deployment:
+        seen = await Deployments(client).describe(self.algorithm)
+        assert seen is not None
+        return seen
+
+    async def about(self, client: Client, build_id: str) -> About:
+        return await about(Deployments(client), self.algorithm, build_id)
+
+    async def progress(self, client: Client) -> Progress | None:
+        """What the latest release told last."""
+        return await progress_of(await client.get_workflow_handle(workflow_id(self.algorithm)).describe())
+
+
+@pytest.fixture(scope="session")
+def release_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One machine for these tests: they share environments."""
+    return tmp_path_factory.mktemp("releases")
+
+
+@pytest.fixture(scope="module")
+def stage(
+    release_home: Path,
+    temporal_server: DevServer,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Iterator[Stage]:
+    """A good build is Current; each file has an algorithm of its own."""
+    algorithm = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    conduit = Conduit(home=release_home, environment=temporal_server.environment)
+    repo = research_repo(tmp_path_factory.mktemp(algorithm) / "repo", algorithm, {**FILES, **GOOD}, SETTINGS)
+    made = Stage(conduit, repo, temporal_server)
+    try:
+        made.deliver()
+        yield made
+    finally:
+        conduit.clean_up()

@@ -1,0 +1,120 @@
+"""Bad builds under load: each is stopped by itself, and nothing that it broke stays broken."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+from temporalio.client import Client
+
+from pipeline import errors
+from pipeline.deployments import Status
+from pipeline.errors import ConduitError
+from pipeline.models import Build, Environment
+from tests.integration.rollout.conftest import Stage, activity
+from tests.parts.load import Calling, Load, running_load
+from tests.parts.waiting import eventually
+
+WORKFLOWS = 12
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A build and how it has to end."""
+
+    files: Mapping[str, str]
+    error: type[ConduitError]
+    words: str
+    stages: tuple[str, ...] = ("ramp",)
+    """In which it may be found out."""
+    most_calls: int = 60
+    """Attempts that production may have made with it, a loaded machine's lateness included."""
+
+
+BAD_BUILDS = {
+    "fails 30 % of calls": Bad(
+        activity("if random.random() < 0.3: raise RuntimeError('bad luck')"),
+        errors.BuildTurnedBad,
+        "calls failed, 2.0% are borne",
+    ),
+    "fails always": Bad(
+        activity("raise RuntimeError('no weights')"), errors.BuildTurnedBad, "calls failed", most_calls=40
+    ),
+    "crashes after 50 calls": Bad(
+        activity("if CALLS > 50: os._exit(9)"), errors.WorkerDied, "exit code 9", ("ramp", "watch"), 200
+    ),
+    "hangs": Bad(activity("time.sleep(3600)"), errors.BuildTurnedBad, ""),
+    "deadlocks its loop": Bad(
+        activity("time.sleep(3600)", kind="async def"), errors.BuildTurnedBad, "", most_calls=40
+    ),
+    "takes thirty times as long": Bad(
+        activity("time.sleep(1.5)"), errors.BuildTurnedBad, "where Current's take"
+    ),
+    "leaks memory until it is killed": Bad(
+        activity(
+            "LEAKED.append(bytearray(2_000_000))\n    if CALLS > 60: os.kill(os.getpid(), signal.SIGKILL)"
+        ),
+        errors.WorkerDied,
+        "killed by signal 9",
+        ("ramp", "watch"),
+        200,
+    ),
+    "turns bad once it is Current": Bad(
+        activity("if pathlib.Path('turned').exists(): raise RuntimeError('the cache is full')"),
+        errors.BuildTurnedBad,
+        "after it became Current",
+        stages=("watch",),
+        most_calls=400,
+    ),
+}
+
+
+async def has_begun(load: Load) -> bool:
+    return await load.answers() > WORKFLOWS
+
+
+async def turn_bad_once_current(stage: Stage, client: Client, build: Build) -> None:
+    """Leave a file in the workers' folder when the build has passed its ramp."""
+
+    async def is_watched() -> bool:
+        progress = await stage.progress(client)
+        return progress is not None and (progress.build_id, progress.stage) == (build.build_id, "watch")
+
+    await eventually(is_watched, within=120)
+    assert isinstance(build.artifact, Environment)
+    (build.artifact.source / "turned").touch()
+
+
+@pytest.mark.parametrize("case", BAD_BUILDS)
+async def test_a_bad_build_is_stopped_and_its_callers_are_healed(stage: Stage, case: str) -> None:
+    bad = BAD_BUILDS[case]
+    client = await stage.client()
+    good = (await stage.seen(client)).current
+    build = await stage.build(bad.files)
+    async with running_load(client, Calling(algorithm=stage.algorithm), WORKFLOWS) as load:
+        await eventually(lambda: has_begun(load))
+        turning = asyncio.create_task(turn_bad_once_current(stage, client, build))
+        with pytest.raises(bad.error) as stopped:
+            await stage.release(client, build)
+        turning.cancel()
+        called = await load.finish()
+    assert bad.words in f"{stopped.value.what} {stopped.value.why}"
+    assert [one.wrong for one in called] == [0] * WORKFLOWS
+    assert all(one.right for one in called)
+    seen = await stage.seen(client)
+    assert (seen.current, seen.ramping) == (good, None)
+    assert await asyncio.to_thread(stage.conduit.alive, stage.algorithm) == {good: 1}
+    version = seen.version(build.build_id)
+    assert version is not None
+    assert version.status in (Status.DRAINING, Status.DRAINED, Status.INACTIVE)
+    quarantine = (await stage.about(client, build.build_id)).quarantine
+    assert quarantine is not None
+    assert stopped.value.what in quarantine.reason
+    progress = await stage.progress(client)
+    assert progress is not None
+    last = progress.judged[-1]
+    assert (last.stage in bad.stages, last.verdict) == (True, "fail")
+    assert 0 < last.candidate.calls + last.workflows <= bad.most_calls
+    print(
+        f"\n{case}: stopped in its {last.stage} after {last.candidate.calls} calls; {stopped.value.log[-200:]}"
+    )

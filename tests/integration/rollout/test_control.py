@@ -1,0 +1,175 @@
+"""People and the standing controller: pause, resume, promote, abort, hold, detach."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from temporalio.client import Client
+
+from pipeline import errors
+from pipeline.models import Build
+from pipeline.rollout.messages import Progress, Routed
+from pipeline.rollout.plan import Stage as At
+from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
+from tests.parts.load import Calling, running_load
+from tests.parts.repos import CONFIGURED, PROJECT
+from tests.parts.waiting import eventually, eventually_sync
+
+LATE = 120.0
+
+
+def settings(stage: Stage, **changed: str) -> dict[str, str]:
+    """The repo's configuration with other lines for some keys of a release."""
+    kept = [
+        line for line in SETTINGS.splitlines() if not line.startswith(tuple(f"release.{k}" for k in changed))
+    ]
+    lines = [*kept, *(f"release.{key} = {value}" for key, value in changed.items())]
+    table = CONFIGURED.replace('"measure"', f'"{stage.algorithm}"')
+    return {"pyproject.toml": PROJECT + table + "\n".join(lines) + "\n"}
+
+
+async def until(on: Stage, client: Client, build: Build, /, **fields: object) -> Progress:
+    """Wait until the release of a build tells so."""
+
+    async def probe() -> Progress | None:
+        told = await on.progress(client)
+        if told is None or told.build_id != build.build_id:
+            return None
+        return told if all(getattr(told, name) == value for name, value in fields.items()) else None
+
+    return await eventually(probe, within=LATE)
+
+
+@asynccontextmanager
+async def releasing(stage: Stage, client: Client, build: Build) -> AsyncIterator[asyncio.Task[Routed]]:
+    task = asyncio.create_task(stage.release(client, build))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_a_release_is_paused_resumed_promoted_and_its_watch_ended(stage: Stage) -> None:
+    client = await stage.client()
+    build = await stage.build(
+        {
+            **settings(stage, steps="[{ ramp = 50, for = '1h' }]", watch="'1h'"),
+            **activity("pass", revision="controlled"),
+        }
+    )
+    conduit, algorithm = stage.conduit, stage.algorithm
+    async with (
+        running_load(client, Calling(algorithm=algorithm), 4) as load,
+        releasing(stage, client, build) as release,
+    ):
+        await until(stage, client, build, stage=At.RAMP, percent=50.0)
+        paused = await asyncio.to_thread(conduit.good, "pause", algorithm, "--reason", "lunch", "--json")
+        assert (paused.json["heard"], paused.json["progress"]["waits"]) == (True, "paused")
+        status = await asyncio.to_thread(conduit.good, "status", algorithm, "--json")
+        assert status.json["release"]["waits"] == "paused"
+        assert status.json["ramping"] == {"build_id": build.build_id, "percentage": 50.0}
+        resumed = await asyncio.to_thread(conduit.good, "resume", algorithm, "--json")
+        assert resumed.json["progress"]["waits"] == ""
+        await asyncio.to_thread(conduit.good, "promote", algorithm, "--reason", "urgent")
+        await until(stage, client, build, stage=At.WATCH)
+        assert (await stage.seen(client)).current == build.build_id
+        table = await asyncio.to_thread(conduit.good, "status", algorithm)
+        assert f"a release of {build.build_id} is running: watch" in table.out
+        await asyncio.to_thread(conduit.good, "promote", algorithm)
+        async with asyncio.timeout(LATE):
+            assert (await release).build_id == build.build_id
+        assert all(one.wrong == 0 for one in await load.finish())
+    seen = await stage.seen(client)
+    assert (seen.current, seen.ramping) == (build.build_id, None)
+
+
+async def test_a_release_that_nobody_calls_is_held_where_the_config_says_so_and_aborted(stage: Stage) -> None:
+    client = await stage.client()
+    good = (await stage.seen(client)).current
+    held = settings(
+        stage,
+        **{"on-inconclusive": "'hold'", "inconclusive-limit": "'1s'", "steps": "[{ ramp = 50, for = '1s' }]"},
+    )
+    build = await stage.build({**held, **activity("pass", revision="held")})
+    async with releasing(stage, client, build) as release:
+        told = await until(stage, client, build, waits="held")
+        assert told.judged[-1].verdict == "inconclusive"
+        await asyncio.to_thread(stage.conduit.good, "abort", stage.algorithm, "--reason", "not today")
+        with pytest.raises(errors.Aborted, match="aborted"):
+            async with asyncio.timeout(LATE):
+                await release
+    seen = await stage.seen(client)
+    assert (seen.current, seen.ramping) == (good, None)
+    quarantine = (await stage.about(client, build.build_id)).quarantine
+    assert quarantine is not None
+    assert "not today" in quarantine.reason
+    none = await asyncio.to_thread(stage.conduit, "pause", stage.algorithm)
+    assert none.code == errors.NoRelease.exit_code
+
+
+def controller(stage: Stage) -> subprocess.Popen[str]:
+    process = stage.conduit.start("controller")
+    assert process.stdout is not None
+    assert "the controller serves" in process.stdout.readline()
+    return process
+
+
+async def test_a_detached_release_goes_on_in_a_controller_that_is_killed_and_started_again(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    await stage.build(
+        {
+            **settings(stage, steps="[{ ramp = 50, for = '4s' }]", watch="'1s'"),
+            **GOOD,
+            "README.md": "detached",
+        }
+    )
+    arguments = ("deliver", "--project", str(stage.repo.folder), "--detach", "--json")
+    refused = await asyncio.to_thread(stage.conduit, *arguments)
+    assert refused.code == errors.NoController.exit_code, refused.err
+    first = await asyncio.to_thread(controller, stage)
+    begun = await asyncio.to_thread(stage.conduit.good, *arguments)
+    assert begun.json["decision"] == "begun"
+    build_id = str(begun.json["build_id"])
+
+    async def is_ramping() -> bool:
+        return (await stage.seen(client)).ramping == build_id
+
+    await eventually(is_ramping, within=LATE)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    second = await asyncio.to_thread(controller, stage)
+
+    async def is_done() -> bool:
+        seen, told = await stage.seen(client), await stage.progress(client)
+        return (seen.current, seen.ramping) == (build_id, None) and told is not None and told.stage == At.DONE
+
+    await eventually(is_done, within=LATE)
+    second.terminate()
+    assert await asyncio.to_thread(second.wait, 60) == 0
+
+
+def test_a_killed_delivery_is_adopted_by_the_controller(stage: Stage) -> None:
+    stage.repo.commit(
+        {**settings(stage, steps="[{ ramp = 50, for = '2s' }]", watch="'1s'"), "README.md": "adopted"}
+    )
+    killed = stage.conduit.start("deliver", "--project", str(stage.repo.folder))
+    assert killed.stderr is not None
+    build_id = next(line.split()[-1] for line in killed.stderr if "✓ build" in line)
+    next(line for line in killed.stderr if "… judge" in line)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    serving = controller(stage)
+
+    def is_live() -> bool:
+        told = stage.conduit.good("status", stage.algorithm, "--json").json
+        return bool((told["current"]["build_id"], told["ramping"], told["release"]) == (build_id, None, None))
+
+    eventually_sync(is_live, within=LATE)
+    serving.terminate()
+    assert serving.wait(60) == 0
