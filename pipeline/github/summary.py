@@ -18,6 +18,7 @@ HEADLINES: dict[Decision, str] = {
     "verified": "✅ {algorithm}: verified; nothing was released",
     "built": "✅ {build} of {algorithm} is built; nothing was released",
     "held": "⏸️ {build} of {algorithm} waits for a decision",
+    "begun": "⏳ the release of {build} of {algorithm} has begun; the controller goes on with it",
     "superseded": "⏭️ {algorithm}: a newer release took this one's place",
     "rolled-back": "↩️ {build} of {algorithm} was rolled back",
     "failed": "❌ {algorithm}: not released",
