@@ -22,8 +22,6 @@ from pipeline.runtimes import Runtime
 OBSERVE = "conduit.observe"
 EVERY = 1.0
 """Seconds between two looks: a worker's heartbeat comes once a second."""
-QUIET = 2.0
-"""Seconds without a call after which an algorithm that was never called counts as not in use."""
 SILENT = 10.0
 """Seconds without a heartbeat after which a worker that runs is taken for stuck."""
 FIRST_SCAN, LAST_SCAN = 3.0, 15.0
@@ -165,7 +163,7 @@ def conclusion(request: ObserveRequest, seen: Seen) -> Judged | None:
     judgement = _judgement(request, seen)
     elapsed = (datetime.now(UTC) - request.since).total_seconds()
     how = request.how
-    is_quiet = how.ends_if_quiet and elapsed > QUIET and not seen.is_at_work
+    is_quiet = how.quiet is not None and elapsed > how.quiet and not seen.is_at_work
     passes = judgement.verdict is Verdict.PASS and elapsed >= how.least and not how.waits_for_a_person
     # Where nobody calls either build, waiting longer brings no calls.
     nobody = elapsed >= how.least and not seen.is_at_work

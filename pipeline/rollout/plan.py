@@ -31,6 +31,9 @@ class Stage(StrEnum):
     FAILED = "failed"
 
 
+QUIET, NEVER_CALLED = 8.0, 2.0
+"""Seconds without a call after which a step is over, where Current was called before, and where it never was."""
+
 FORWARD = {
     Stage.START: Stage.GATE,
     Stage.GATE: Stage.RAMP,
@@ -67,7 +70,7 @@ class Observe(Value):
     least: float = Field(description="seconds before it may pass")
     most: float = Field(description="seconds after which it is inconclusive")
     waits_for_a_person: bool = Field(default=False, description="only a failure or a person's word ends it")
-    ends_if_quiet: bool = Field(default=False, description="over at once where nobody calls")
+    quiet: float | None = Field(default=None, description="seconds without any call after which it is over")
 
 
 class Promote(Value):
@@ -267,10 +270,11 @@ def _watch(state: State) -> Action:
 
 
 def _observe(state: State, least: float) -> Observe:
-    quiet = not state.is_used and state.options.on_inconclusive == "go-on"
+    # Where nobody calls, waiting brings nothing to judge by; but only a person lets such a build pass under "hold".
+    quiet = (QUIET if state.is_used else NEVER_CALLED) if state.options.on_inconclusive == "go-on" else None
     # After the watch nothing is decided by the number of calls: there is nothing to wait for.
     more = 0.0 if state.stage is Stage.WATCH else state.options.inconclusive_limit.total_seconds()
-    return Observe(least=least, most=least + more, ends_if_quiet=quiet)
+    return Observe(least=least, most=least + more, quiet=quiet)
 
 
 def _until_told(state: State) -> Observe:

@@ -20,6 +20,7 @@ from pipeline.rollout import host
 from pipeline.rollout.messages import Progress, ReleaseRequest, Routed, workflow_id
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.process import ProcessRuntime
+from tests.integration.rollout.calls import call_once
 from tests.parts.conduit import Conduit, Repo, research_repo
 from tests.parts.repos import ACTIVITY, FILES
 from tests.parts.temporal import DevServer
@@ -134,13 +135,14 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[Stage]:
-    """A good build is Current; each file has an algorithm of its own."""
+    """A good build is Current and was called, so that releases have a ramp; each file has its own algorithm."""
     algorithm = request.module.__name__.rpartition(".")[2].replace("_", "-")
     conduit = Conduit(home=release_home, environment=temporal_server.environment)
     repo = research_repo(tmp_path_factory.mktemp(algorithm) / "repo", algorithm, {**FILES, **GOOD}, SETTINGS)
     made = Stage(conduit, repo, temporal_server)
     try:
         made.deliver()
+        asyncio.run(call_once(temporal_server.address, algorithm))
         yield made
     finally:
         conduit.clean_up()

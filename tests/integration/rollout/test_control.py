@@ -13,6 +13,7 @@ from pipeline import errors
 from pipeline.models import Build
 from pipeline.rollout.messages import Progress, Routed
 from pipeline.rollout.plan import Stage as At
+from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
 from tests.parts.load import Calling, running_load
 from tests.parts.repos import CONFIGURED, PROJECT
@@ -155,6 +156,7 @@ async def test_a_detached_release_goes_on_in_a_controller_that_is_killed_and_sta
 
 
 def test_a_killed_delivery_is_adopted_by_the_controller(stage: Stage) -> None:
+    asyncio.run(call_once(stage.server.address, stage.algorithm))
     stage.repo.commit(
         {**settings(stage, steps="[{ ramp = 50, for = '2s' }]", watch="'1s'"), "README.md": "adopted"}
     )

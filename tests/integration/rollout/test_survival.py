@@ -51,32 +51,26 @@ def killed_at(process: subprocess.Popen[str], step: str) -> None:
     raise AssertionError(f"{step} did not come: {''.join(seen)}")
 
 
-@pytest.fixture(scope="module")
-def used(stage: Stage) -> Stage:
-    """An algorithm that was called once: releases of it have a ramp."""
-    asyncio.run(call_once(stage.server.address, stage.algorithm))
-    return stage
-
-
 @pytest.mark.parametrize("step", STEPS)
-def test_a_killed_release_is_begun_anew_by_the_same_command(used: Stage, step: str) -> None:
-    commit(used)
-    arguments = ("deliver", "--project", str(used.repo.folder), "--json")
-    before = used.conduit.good("status", used.algorithm, "--json").json["current"]["build_id"]
-    killed_at(used.conduit.start(*arguments[:-1]), step)
-    build_id = used.conduit.good(*arguments).json["build_id"]
-    told = used.conduit.good("status", used.algorithm, "--json").json
+def test_a_killed_release_is_begun_anew_by_the_same_command(stage: Stage, step: str) -> None:
+    asyncio.run(call_once(stage.server.address, stage.algorithm))
+    commit(stage)
+    arguments = ("deliver", "--project", str(stage.repo.folder), "--json")
+    before = stage.conduit.good("status", stage.algorithm, "--json").json["current"]["build_id"]
+    killed_at(stage.conduit.start(*arguments[:-1]), step)
+    build_id = stage.conduit.good(*arguments).json["build_id"]
+    told = stage.conduit.good("status", stage.algorithm, "--json").json
     assert (told["current"]["build_id"], told["ramping"], told["release"]) == (build_id, None, None)
-    alive = used.conduit.alive(used.algorithm)
+    alive = stage.conduit.alive(stage.algorithm)
     assert alive[build_id] == alive[before] == 1
 
 
-async def test_every_release_and_roll_back_so_far_replays(used: Stage) -> None:
-    client = await used.client()
+async def test_every_release_and_roll_back_so_far_replays(stage: Stage) -> None:
+    client = await stage.client()
     replayer = Replayer(
         workflows=[Rollout, RollBack], data_converter=pydantic_data_converter, workflow_runner=RUNNER
     )
-    query = f"WorkflowId = '{workflow_id(used.algorithm)}' AND ExecutionStatus = 'Completed'"
+    query = f"WorkflowId = '{workflow_id(stage.algorithm)}' AND ExecutionStatus = 'Completed'"
     runs = [run async for run in client.list_workflows(query)]
     assert len(runs) >= len(STEPS)
     for run in runs:
