@@ -193,7 +193,8 @@ class Deployments:
             identity=self._client.identity,
             ignore_missing_task_queues=True,
         )
-        await _explained(self._service.set_worker_deployment_current_version(request, timeout=RPC_TIMEOUT))
+        call = self._service.set_worker_deployment_current_version
+        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
 
     async def set_ramp(self, seen: Deployment, build_id: str, percent: float) -> None:
         """Route a share of the workflow IDs to a version, provided that the routing still is as it was `seen`.
@@ -210,7 +211,8 @@ class Deployments:
             identity=self._client.identity,
             ignore_missing_task_queues=True,
         )
-        await _explained(self._service.set_worker_deployment_ramping_version(request, timeout=RPC_TIMEOUT))
+        call = self._service.set_worker_deployment_ramping_version
+        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
 
     async def clear_ramp(self, seen: Deployment) -> None:
         """Let no version be Ramping: an empty build ID does it, a ramp of 0 % would keep the version Ramping.
@@ -264,7 +266,8 @@ class Deployments:
             deployment_version=_version(name, build_id),
             identity=self._client.identity,
         )
-        await _explained(self._service.delete_worker_deployment_version(request, timeout=RPC_TIMEOUT))
+        call = self._service.delete_worker_deployment_version
+        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
 
     async def workers(self, name: str) -> tuple[Worker, ...]:
         """All workers of a deployment that the server has heard of, dead ones too."""

@@ -107,7 +107,7 @@ class Before(Value):
     promised: BuildId | None = Field(
         default=None, description="the build whose contract callers rely on: Current, else a placeholder"
     )
-    is_used: bool = Field(description="whether Current was ever called since its workers started")
+    is_used: bool = Field(description="whether other builds' workers were ever called")
 
 
 class Route(Value):
