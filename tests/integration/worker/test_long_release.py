@@ -23,6 +23,10 @@ from tests.parts.repos import FILES
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually
 
+TESTED = """test = ["python", "-c", "from activities import STATE; assert STATE.version"]
+"""
+"""The repo's own test imports what the worker host brings, though the repo does not depend on it."""
+
 
 @pytest.fixture
 def conduit(tmp_path: Path, temporal_server: DevServer) -> Iterator[Conduit]:
@@ -36,7 +40,7 @@ async def test_a_build_that_forgets_its_migrations_stops_at_the_gate_and_a_bette
     algorithm: Algorithm, conduit: Conduit, tmp_path: Path
 ) -> None:
     files = {**FILES, "activities.py": long_running.algorithm(FIRST)}
-    repo = research_repo(tmp_path / "repo", algorithm.name, files, "test = []\n")
+    repo = research_repo(tmp_path / "repo", algorithm.name, files, TESTED)
     deliver = ("deliver", "--project", str(repo.folder), "--json")
     first = (await asyncio.to_thread(conduit.good, *deliver)).json["build_id"]
     calls = [
