@@ -1,11 +1,12 @@
 """Run an archive through the algorithm, beside the interactive calls and behind them.
 
-A batch of calls is under way at a time, at a priority that interactive calls go before, and with a fairness key for
-each customer, so that one customer's million clips do not hold up another's ten. Where the backfill is stands in its
-own state: a worker that dies, a release or a roll-back of the algorithm costs nothing but the time.
+So many calls are under way at a time as a batch has, at a priority that interactive calls go before, and with a
+fairness key for each customer, so that one customer's million clips do not hold up another's ten. Where the backfill
+is stands in its own state: a worker that dies, a release or a roll-back of the algorithm costs nothing but the time.
 """
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 
 from temporalio import workflow
@@ -21,6 +22,7 @@ with workflow.unsafe.imports_passed_through():
         ArchivePage,
         Backfill,
         BackfillProgress,
+        PageRequest,
         SpeakerID,
     )
 
@@ -31,12 +33,21 @@ ARCHIVE_RETRIES = RetryPolicy(maximum_interval=timedelta(seconds=30))
 MAX_FAIRNESS_KEY = 64
 
 
+@dataclass
+class _Batch:
+    """A page and the calls that were begun for it."""
+
+    page: ArchivePage
+    answers: asyncio.Future[list[ArchivedAnswer]]
+
+
 @workflow.defn
 class ArchiveBackfillWorkflow:
     """Identifies the speaker of every clip of the archive."""
 
     @workflow.init
     def __init__(self, backfill: Backfill) -> None:
+        self._seats = asyncio.Semaphore(backfill.batch)
         self._become(backfill)
 
     @workflow.run
@@ -44,11 +55,9 @@ class ArchiveBackfillWorkflow:
         """Go through the archive; return how many clips there were, and what became of them."""
         if self._backfill.progress is None:
             self._become(backfill.model_copy(update={"progress": BackfillProgress(clips=await self._size())}))
-        batches = 0
-        while await self._batch():
-            batches += 1
-            if self._run_is_long_enough(batches):
-                workflow.continue_as_new(self._backfill)
+        await self._go_through()
+        if self._backfill.after:
+            workflow.continue_as_new(self._backfill)
         return self.progress()
 
     @workflow.query
@@ -60,16 +69,30 @@ class ArchiveBackfillWorkflow:
         self._backfill = backfill
         workflow.set_current_details(as_markdown(self.progress()))
 
-    async def _batch(self) -> bool:
-        """Deal with one batch; whether there are more."""
-        page = await self._page()
-        answers = Answers(answers=tuple(await asyncio.gather(*(self._answer(clip) for clip in page.clips))))
-        await self._keep(answers)
-        self._become(self._backfill.behind(page, answers))
-        return bool(page.upto)
+    async def _go_through(self) -> None:
+        """Deal with pages until the archive ends, or this run is long enough.
+
+        The next page's calls take the seats that the last ones of a page leave free, while answers are written.
+        """
+        batch: _Batch | None = await self._begun(self._backfill.after)
+        batches = 1
+        while batch is not None:
+            upto = batch.page.upto
+            following = await self._begun(upto) if upto and not self._run_is_long_enough(batches) else None
+            answers = Answers(answers=tuple(await batch.answers))
+            await self._keep(answers)
+            self._become(self._backfill.behind(batch.page, answers))
+            batch, batches = following, batches + 1
+
+    async def _begun(self, after: str) -> "_Batch":
+        """The page behind a name, with its calls under way."""
+        page = await self._page(after)
+        calls = asyncio.gather(*(self._answer(clip) for clip in page.clips))
+        return _Batch(page, asyncio.ensure_future(calls))
 
     async def _answer(self, archived: ArchivedClip) -> ArchivedAnswer:
-        return ArchivedAnswer(name=archived.name, answer=await self._identified(archived))
+        async with self._seats:
+            return ArchivedAnswer(name=archived.name, answer=await self._identified(archived))
 
     async def _identified(self, archived: ArchivedClip) -> SpeakerID | None:
         priority = Priority(
@@ -87,10 +110,10 @@ class ArchiveBackfillWorkflow:
             Archive.size, start_to_close_timeout=ARCHIVE_TIMEOUT, retry_policy=ARCHIVE_RETRIES
         )
 
-    async def _page(self) -> ArchivePage:
+    async def _page(self, after: str) -> ArchivePage:
         return await workflow.execute_activity_method(
             Archive.page,
-            self._backfill.next_page(),
+            PageRequest(after=after, most=self._backfill.batch),
             start_to_close_timeout=ARCHIVE_TIMEOUT,
             retry_policy=ARCHIVE_RETRIES,
         )

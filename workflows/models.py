@@ -202,10 +202,6 @@ class Backfill(Value):
     after: str = Field(default="", description="begin behind the clip of this name")
     progress: BackfillProgress | None = None
 
-    def next_page(self) -> PageRequest:
-        """What to ask the archive for."""
-        return PageRequest(after=self.after, most=self.batch)
-
     def behind(self, page: ArchivePage, answers: Answers) -> Self:
         """The backfill after a page was dealt with."""
         progress = self.progress or BackfillProgress()
