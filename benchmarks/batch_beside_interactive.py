@@ -1,6 +1,6 @@
 """Interactive calls beside a backfill: their latency with and without it, and what the backfill gets done.
 
-Two workers of ten slots each, of which the backfill takes all but four; calls of a quarter of a second.
+Two workers of ten slots each, of which the backfill takes all but four; calls of one second.
 A trickle of interactive workflows is measured alone, then while ten thousand clips of an archive go through the same
 workers, then alone again. The target: the p95 with batch is at most 1.5 times that without, and batch gets the
 capacity that is left. From the repository's root:
@@ -34,12 +34,12 @@ from workflows.identification import SpeakerIdentificationWorkflow
 from workflows.models import AudioClip, Backfill, BackfillProgress, IdentificationRequest
 from workflows.worker import WORKFLOWS
 
-HOLD = 0.25
+HOLD = 1.0
 SLOTS = 10
 WORKERS = 2
-PERIOD = 0.25
+PERIOD = 0.5
 """Seconds between two interactive workflows."""
-ALONE = 200
+ALONE = 100
 """Interactive workflows that are measured without batch, before and after."""
 CUSTOMERS = 10
 TARGET = 1.5
