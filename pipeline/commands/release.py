@@ -179,6 +179,7 @@ async def _release(
     routed = await host.release(client, request, runtime, order, session.report.on_step)
     previous = routed.previous if routed.previous != build.build_id else None
     made = done(story, build, "promoted", previous=previous, propagated=routed.propagated)
+    story.figures |= dict(step_line(judged).split(": ", 1) for judged in routed.judged)
     return made.model_copy(update={"judged": routed.judged})
 
 

@@ -21,8 +21,18 @@ from pipeline.github.summary import COMMENT_LIMIT, summary
 from pipeline.models import Build, Commit, Image
 from pipeline.release_report import Decision, Failure, ReleaseReport
 
-CONCLUSIONS: Mapping[Decision, Conclusion] = {"failed": "failure", "superseded": "skipped", "held": "neutral"}
+CONCLUSIONS: Mapping[Decision, Conclusion] = {
+    "failed": "failure",
+    "superseded": "skipped",
+    "held": "neutral",
+    "begun": "neutral",
+}
 """Of the check run; success for every other decision."""
+ENDS: Mapping[Decision, tuple[State, str]] = {
+    "superseded": ("inactive", "A newer release took its place"),
+    "begun": ("in_progress", "The controller goes on with it"),
+}
+"""Of the deployment; live for every other decision."""
 PATIENCE = Patience(total=30)
 """A release waits for its pages, the first of them before it begins."""
 NOWHERE = Path("/nowhere")
@@ -153,17 +163,20 @@ def shown(session: Session, patience: Patience = PATIENCE) -> Iterator[Story]:
         story.fail(UNFORESEEN)
         raise
     finally:
+        _show(story)
+
+
+def _show(story: Story) -> None:
+    try:
         story.show()
+    except Exception as error:  # whatever it is: it is about pages, and not about what the command did
+        story.session.report.say(f"  left out on GitHub: {type(error).__name__}: {error}")
 
 
 def _ended(report: ReleaseReport) -> tuple[State, str]:
     if report.failure:
         return "failure", report.failure.what
-    return (
-        ("inactive", "A newer release took its place")
-        if report.decision == "superseded"
-        else ("success", "Live")
-    )
+    return ENDS.get(report.decision, ("success", "Live"))
 
 
 def _check(report: ReleaseReport) -> Check:

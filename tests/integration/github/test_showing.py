@@ -107,6 +107,25 @@ def test_a_newer_release_ends_the_deployment_without_a_failure(described: Door, 
     assert bodies(described, "/check-runs")[-1]["conclusion"] == "skipped"
 
 
+def test_a_release_that_a_controller_goes_on_with_is_not_said_to_be_live(
+    described: Door, session: Session
+) -> None:
+    with shown(session) as story:
+        story.releasing(RECORD)
+        story.decision = "begun"
+    assert [body["state"] for body in bodies(described, "/statuses")] == ["in_progress", "in_progress"]
+    assert bodies(described, "/check-runs")[-1]["conclusion"] == "neutral"
+
+
+def test_a_fault_of_the_pages_own_fails_no_command(
+    session: Session, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.commands.showing.summary", lambda *_, **__: 1 / 0)
+    with shown(session) as story:
+        promoted(story)
+    assert "left out on GitHub: ZeroDivisionError" in capfd.readouterr().err
+
+
 def test_a_roll_back_shows_what_is_live_again_and_what_is_not(
     described: Door, session: Session, tmp_path: Path
 ) -> None:

@@ -1,7 +1,9 @@
 """The job summary, as markdown and as a parser reads it."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -9,7 +11,7 @@ from markdown_it import MarkdownIt
 from pipeline.errors import TestsFailed
 from pipeline.github.summary import fit, summary
 from pipeline.models import Commit
-from pipeline.release_report import Failure, ReleaseReport, StepResult
+from pipeline.release_report import Decision, Failure, ReleaseReport, StepResult
 
 COMMIT = Commit(
     sha="1f" * 20,
@@ -65,6 +67,12 @@ def test_a_release_says_what_is_live_how_it_went_and_how_to_undo_it() -> None:
         "/worker-deployments/speaker-id)",
     ):
         assert said in markdown
+
+
+@pytest.mark.parametrize("decision", get_args(Decision))
+def test_each_decision_has_a_headline(decision: Decision) -> None:
+    markdown = summary(ReleaseReport(algorithm=None, decision=decision))
+    assert len(headings(markdown)[0]) > 10
 
 
 def test_a_failure_says_what_why_and_what_to_do_before_anything_else() -> None:
