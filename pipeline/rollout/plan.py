@@ -175,6 +175,8 @@ class State(Value):
 
     def promote(self) -> Self:
         """A person said: make it Current now, whatever its figures; after that: end the watch. Gates count on."""
+        if self.fault or self.is_over:  # it goes back already, or is done
+            return self
         told = self.model_copy(update={"paused": False, "held": False, "at_once": True})
         skipped_to = {Stage.RAMP: Stage.PROMOTE, Stage.WATCH: Stage.RETIRE}
         return told._to(skipped_to[self.stage]) if self.stage in skipped_to else told

@@ -133,6 +133,12 @@ def test_what_is_live_stays_live_where_retiring_fails() -> None:
     assert state(stage=Stage.RETIRE).broke(BROKEN).fault is None
 
 
+def test_promote_comes_too_late_for_what_failed() -> None:
+    watching = state(stage=Stage.WATCH)
+    failed = watching.after(next_action(watching), judged(watching, Verdict.FAIL))
+    assert next_action(failed.promote()) == PutBack(quarantine=True)
+
+
 def test_an_abort_comes_too_late_for_what_is_done() -> None:
     assert next_action(state(stage=Stage.RETIRE).abort(ABORTED)) == Retire()
 
