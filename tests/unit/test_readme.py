@@ -16,10 +16,7 @@ ROWS = re.findall(r"^\| `(\w+)` \| .* \| `conduit (.*)` \|$", README, re.MULTILI
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
-    "docs/index.md",
-    "docs/github.md",
-    "docs/long-running.md",
-    "docs/batch.md",
+    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
 ]
 
 
@@ -44,3 +41,9 @@ def test_an_example_is_a_command_line_that_is_taken(name: str, example: str) -> 
 def test_every_link_to_a_file_leads_to_one(page: str) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text())
     assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
+
+
+def test_every_page_of_the_documentation_can_be_reached_from_its_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = {page.name for page in (ROOT / "docs").iterdir()} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
