@@ -1,79 +1,20 @@
-"""Local builds of repos that are not the template, with uv, real packages and the real worker host."""
+"""Local builds, with uv, real packages and the real worker host."""
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-import uv
 
 from pipeline import errors, verify
 from pipeline.build import local
 from pipeline.models import Build, Environment
 from pipeline.project import Project, at_commit
-from tests.parts.repos import ACTIVITY, CONFIGURED, FILES, LANGUAGE, PROJECT, commit, make_repo, write
+from tests.parts.repos import ACTIVITY, CONFIGURED, FILES, FIVE, PROJECT, commit, make_repo
 
 BUILD_SYSTEM = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-DATACLASSES = """\
-from dataclasses import dataclass
-
-from temporalio import activity
-
-
-@dataclass
-class Clip:
-    samples: list[float]
-
-
-@dataclass
-class Level:
-    peak: float
-
-
-@activity.defn
-async def measure(clip: Clip) -> Level:
-    return Level(peak=max(clip.samples))
-"""
-FIVE = ACTIVITY + "".join(
-    f"\n\n@activity.defn\n{kind} measure_{n}(clip: Clip) -> Level:\n    return Level(peak={n})\n"
-    for n, kind in enumerate(("def", "async def", "def", "async def"))
-)
-REAL_MODEL_TEST = """\
-from activities import Text, detect
-
-
-def test_the_model_knows_french() -> None:
-    assert detect(Text(text="Le chat dort sur la chaise depuis ce matin.")).code == "fr"
-"""
-
-REPOS = {
-    "modules beside pyproject.toml": FILES,
-    "a flat package": {
-        "pyproject.toml": BUILD_SYSTEM + PROJECT + CONFIGURED,
-        "measure/__init__.py": "",
-        "measure/activities.py": ACTIVITY,
-    },
-    "a src package": {
-        "pyproject.toml": BUILD_SYSTEM + PROJECT + CONFIGURED + 'activities = ["measure.activities"]\n',
-        "src/measure/__init__.py": "",
-        "src/measure/activities.py": ACTIVITY,
-    },
-    "src without a build system": {
-        "pyproject.toml": PROJECT + CONFIGURED,
-        "src/measure/__init__.py": "",
-        "src/measure/activities.py": "from measure.model import *\n" + ACTIVITY,
-        "src/measure/model.py": "",
-    },
-    "dataclasses and async def": {**FILES, "activities.py": DATACLASSES},
-    "requirements.txt alone": {
-        "pyproject.toml": CONFIGURED,
-        "requirements.txt": "temporalio\n",
-        "activities.py": ACTIVITY,
-    },
-}
 
 
 @pytest.fixture
@@ -101,24 +42,6 @@ def environment_of(record: Build) -> Environment:
 
 def activities(record: Build) -> list[str]:
     return [activity.name for activity in record.contract.activities]
-
-
-@pytest.mark.parametrize("files", REPOS.values(), ids=REPOS)
-def test_every_layout_builds(files: Mapping[str, str], research: Research, home: Path) -> None:
-    project = research(files)
-    record = build(project, home)
-    assert record.commit == project.commit
-    assert activities(record) == ["measure"]
-    [measure] = record.contract.activities
-    assert measure.input is not None
-    assert measure.input["properties"]["samples"]["type"] == "array"
-    assert environment_of(record).python.exists()
-    assert all(folder.is_dir() for folder in environment_of(record).code)
-
-
-def test_five_activities_of_both_kinds(research: Research, home: Path) -> None:
-    record = build(research({**FILES, "activities.py": FIVE}), home)
-    assert activities(record) == ["measure", "measure_0", "measure_1", "measure_2", "measure_3"]
 
 
 def test_a_second_build_of_a_commit_is_the_first(research: Research, home: Path) -> None:
@@ -173,40 +96,6 @@ def test_a_new_dependency_makes_a_new_environment(research: Research, home: Path
     commit(tmp_path / "repo", {"pyproject.toml": more, "activities.py": "import iniconfig\n" + ACTIVITY})
     second = build(at_commit(tmp_path / "repo", None), home)
     assert environment_of(second).python != environment_of(first).python
-
-
-def test_a_lock_file_decides_the_versions(research: Research, home: Path, tmp_path: Path) -> None:
-    held = PROJECT.replace('["temporalio"]', '["temporalio", "iniconfig<2.1"]')
-    write(tmp_path / "repo", {"pyproject.toml": held + CONFIGURED})
-    subprocess.run([uv.find_uv_bin(), "lock", "--quiet"], cwd=tmp_path / "repo", check=True)
-    # The lock was made when this was the newest allowed; what the project allows later does not count.
-    names_its_version = "import importlib.metadata\nassert importlib.metadata.version('iniconfig') < '2.1'\n"
-    record = build(research({"activities.py": names_its_version + ACTIVITY}), home)
-    assert activities(record) == ["measure"]
-    source = environment_of(record).source
-    assert (source / "uv.lock").exists()
-
-
-def test_an_algorithm_in_a_folder_of_a_monorepo(home: Path, tmp_path: Path) -> None:
-    there = {f"teams/audio/measure/{name}": text for name, text in FILES.items()}
-    make_repo(tmp_path / "repo", {**there, "README.md": "many teams"})
-    project = at_commit(tmp_path / "repo/teams/audio/measure", None)
-    record = build(project, home)
-    assert record.commit.path == "teams/audio/measure"
-    assert activities(record) == ["measure"]
-    assert (environment_of(record).source / "activities.py").exists()
-
-
-def test_a_real_model_package(research: Research, home: Path) -> None:
-    declared = PROJECT.replace('["temporalio"]', '["temporalio", "py3langid"]')
-    files = {
-        "pyproject.toml": declared + CONFIGURED,
-        "activities.py": LANGUAGE,
-        "test_activities.py": REAL_MODEL_TEST,
-    }
-    project = research(files)
-    assert "1 passed" in verify.run_tests(project, home, os.environ).tests
-    assert activities(build(project, home)) == ["detect"]
 
 
 UNTYPED = ACTIVITY.replace("(clip: Clip)", "(clip)")
