@@ -392,9 +392,13 @@ class _Stream:
         self._following = asyncio.create_task(self._follow())
 
     def check(self) -> None:
-        """Raise what went wrong while the history was read."""
+        """Raise what went wrong, in the workflow or while its history was read."""
         if self._following.done():
             self._following.result()
+        if self.seen.failures:
+            raise _failed(
+                f"{self._handle.id} failed: {', '.join(self.seen.failures)}", why=sequence(self.seen)
+            )
 
     def stop(self) -> None:
         """Read the history no further."""

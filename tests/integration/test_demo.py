@@ -1,3 +1,4 @@
+import asyncio
 import os
 import re
 import signal
@@ -7,10 +8,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from temporalio.client import Client
 
 from pipeline.commands.demo import TIMES
+from pipeline.errors import DemoFailed
 
 PART = rf"[\w.-]+ {TIMES}\d+"
+pytestmark = pytest.mark.timeout(600)  # a loaded machine takes several times as long as a quiet one
 ROW = re.compile(rf"speaker-stream-\d +\W ({PART}(?: → {PART})+) +\W (\w+ → \w+)")
 
 
@@ -32,6 +36,23 @@ class Demo:
             text=True,
         )
 
+    def says(self, beginning: str) -> None:
+        """Read its output up to a line that begins so."""
+        assert self.process.stdout is not None
+        told = []
+        for line in self.process.stdout:
+            told.append(line)
+            if line.startswith(beginning):
+                return
+        raise AssertionError("".join(told))
+
+    @property
+    def server(self) -> str:
+        """The address of its Temporal server."""
+        commands = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+        [command] = [c for c in commands if "start-dev" in c and any(str(self.temporary) in a for a in c)]
+        return f"127.0.0.1:{command[command.index('--port') + 1]}"
+
     def left_behind(self) -> list[str]:
         """Files in its temporary folder, and processes that were started in there."""
         mark = str(self.temporary)
@@ -46,7 +67,7 @@ def demo(tmp_path: Path) -> Demo:
 
 
 def test_the_demo_shows_and_checks_what_it_promises(demo: Demo) -> None:
-    output, _ = demo.process.communicate(timeout=240)
+    output, _ = demo.process.communicate(timeout=500)
     assert demo.process.returncode == 0, output
     rows = ROW.findall(output)
     assert len(rows) == 3, output
@@ -57,12 +78,20 @@ def test_the_demo_shows_and_checks_what_it_promises(demo: Demo) -> None:
     assert demo.left_behind() == []
 
 
+async def test_the_demo_fails_where_a_running_workflow_does_not_change(demo: Demo) -> None:
+    await asyncio.to_thread(demo.says, "5. ")
+    client = await Client.connect(demo.server)
+    await client.get_workflow_handle("speaker-stream-2").terminate()
+    output, _ = await asyncio.to_thread(demo.process.communicate, timeout=240)
+    assert demo.process.returncode == DemoFailed.exit_code, output
+    assert "speaker-stream-2 failed: workflow_execution_terminated" in output
+    assert "Checked:" not in output
+    assert demo.left_behind() == []
+
+
 def test_the_demo_stops_what_it_started_when_it_is_interrupted(demo: Demo) -> None:
-    assert demo.process.stdout is not None
-    for line in demo.process.stdout:
-        if line.startswith("5. "):
-            demo.process.send_signal(signal.SIGTERM)
-            break
+    demo.says("5. ")
+    demo.process.send_signal(signal.SIGTERM)
     output, _ = demo.process.communicate(timeout=120)
     assert demo.process.returncode == 130, output
     assert demo.left_behind() == []
