@@ -91,10 +91,16 @@ def options(request: ImageRequest) -> BuildOptions:
             "SOURCE_DATE_EPOCH": str(int(request.commit.time.timestamp())),
         },
         labels=labels(request),
-        secrets={**request.secrets, **({"ca": request.ca} if request.ca else {})},
+        secrets=_secrets(request),
         cache_from=request.cache_from,
         cache_to=request.cache_to,
     )
+
+
+def _secrets(request: ImageRequest) -> dict[str, Path]:
+    """The build's secrets by whole paths: docker runs in a folder of its own."""
+    given = {**request.secrets, **({"ca": request.ca} if request.ca else {})}
+    return {name: path.absolute() for name, path in given.items()}
 
 
 def build_image(request: ImageRequest, environment: Mapping[str, str], say: Say = lambda line: None) -> Image:

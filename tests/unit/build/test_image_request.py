@@ -92,3 +92,8 @@ def test_all_steps_of_an_image_get_the_commits_time() -> None:
 def test_an_image_that_has_the_commits_time_stays_as_it_is() -> None:
     config = {"created": "2026-01-02T03:04:05Z", "history": [{"created": "2020-01-01T00:00:00Z"}]}
     assert at_time(config, TIME) == config
+
+
+def test_secrets_are_found_from_the_folder_in_which_docker_runs() -> None:
+    told = options(request(ca=Path("ca.pem"), secrets={"token": Path("/run/token")}))
+    assert told.secrets == {"ca": Path.cwd() / "ca.pem", "token": Path("/run/token")}
