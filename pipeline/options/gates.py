@@ -20,7 +20,7 @@ class ReplayOptions(Table):
     calls: int = Field(
         default=50,
         ge=0,
-        le=300,
+        le=500,
         description="Latest calls of each activity that are tried again; 0 for none.",
     )
     tolerance: float = Field(

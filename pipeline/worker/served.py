@@ -10,7 +10,7 @@ from temporalio import activity
 
 from pipeline.worker.probe import SERVED, Reference, Served
 
-KEPT = 300
+KEPT = 500
 """Latest calls of each activity."""
 LATENCIES = 500
 

@@ -6,11 +6,12 @@ where that is asked for and payloads are not encoded.
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import json
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from pipeline.worker.differences import differences
 from pipeline.worker.discovery import Activity
 from pipeline.worker.failures import is_research
 from pipeline.worker.payloads import problems, require_count
-from pipeline.worker.probe import HEADER, Example, Outcome, Reference, Trial, Tried
+from pipeline.worker.probe import HEADER, Example, Reference, Trial, Tried
 from pipeline.worker.recorded import Histories, Recorded
 
 BEAT = 1.0
@@ -71,8 +72,7 @@ class Trials:
         self, trial: Trial, input: ExecuteActivityInput, next: ActivityInboundInterceptor
     ) -> Tried:
         """Make one, within the activity that it is a trial of."""
-        async with _heartbeats(input.fn):
-            tried = await self._make(trial, input, next)
+        tried = await self._make(trial, input, next)
         return tried.model_copy(update={"why": tried.why[:LONGEST]})
 
     async def _make(
@@ -80,34 +80,34 @@ class Trials:
     ) -> Tried:
         its = self._activities[trial.activity]
         is_secret = trial.example is None and self._client.data_converter.payload_codec is not None
-        show = trial.show and not is_secret
-        case = await self._case(trial)
-        if isinstance(case, str):
-            return Tried(number=trial.number, outcome="unread", why=case)
-        caller = case.recorded.caller if case.recorded else None
-
-        def tried(outcome: Outcome, why: str = "", **more: Any) -> Tried:
-            return Tried(number=trial.number, outcome=outcome, why=why, caller=caller, **more)
-
-        try:
-            input.args = await case.converter.decode(case.input, list(its.parameters) or None)
-            require_count(trial.activity, input.fn, list(input.args))
-        except Exception as error:  # research models run code of their own here
-            return tried("refused", _refusal(error, is_secret=is_secret))
+        async with _heartbeats(_from_loop):
+            case = await self._case(trial)
+            if isinstance(case, str):
+                return Tried(number=trial.number, outcome="unread", why=case)
+            told = functools.partial(
+                Tried, number=trial.number, caller=case.recorded.caller if case.recorded else None
+            )
+            try:
+                input.args = await case.converter.decode(case.input, list(its.parameters) or None)
+                require_count(trial.activity, input.fn, list(input.args))
+            except Exception as error:  # research models run code of their own here
+                return told(outcome="refused", why=_refusal(error, is_secret=is_secret))
         if not trial.run:
-            return tried("same")
-        begun = time.perf_counter()
-        try:
-            answer = await next.execute_activity(input)
-        except Exception as error:
-            return tried("failed", _failure(error, show=show), seconds=time.perf_counter() - begun)
-        seconds = time.perf_counter() - begun
-        if not case.output:
-            return tried("same", seconds=seconds)
-        found = await self._differences(trial, its, case, answer, show=show)
-        return tried(
-            "different" if found else "same", seconds=seconds, compared=True, differences=tuple(found)
-        )
+            return told(outcome="same")
+        show = trial.show and not is_secret
+        async with _heartbeats(_of_running(input)):
+            begun = time.perf_counter()
+            try:
+                answer = await next.execute_activity(input)
+            except Exception as error:
+                why = _failure(error, show=show)
+                return told(outcome="failed", why=why, seconds=time.perf_counter() - begun)
+            seconds = time.perf_counter() - begun
+            if not case.output:
+                return told(outcome="same", seconds=seconds)
+            found = await self._differences(trial, its, case, answer, show=show)
+        outcome = "different" if found else "same"
+        return told(outcome=outcome, seconds=seconds, compared=True, differences=tuple(found))
 
     async def _case(self, trial: Trial) -> _Case | str:
         """The payloads of a trial, or why they cannot be had."""
@@ -168,25 +168,49 @@ class Trials:
         return [] if same else ["differs, says the function that compares"]
 
 
+Beat = Callable[[], Awaitable[None]]
+
+
 @contextlib.asynccontextmanager
-async def _heartbeats(call: Callable[..., Any]) -> AsyncIterator[None]:
-    beating = asyncio.create_task(_beat(inspect.iscoroutinefunction(call)))
+async def _heartbeats(beat: Beat) -> AsyncIterator[None]:
+    beating = asyncio.create_task(_beat(beat))
     try:
         yield
     finally:
         beating.cancel()
 
 
-async def _beat(in_loop: bool) -> None:
-    if activity.info().heartbeat_timeout is None:
-        return
-    while True:
-        if in_loop:
-            activity.heartbeat()
-        else:
-            # While a thread runs an activity, the SDK lets its heartbeat wait for the loop: not from the loop.
-            await asyncio.to_thread(activity.heartbeat)
+async def _beat(beat: Beat) -> None:
+    while activity.info().heartbeat_timeout is not None:
+        await beat()
         await asyncio.sleep(BEAT)
+
+
+async def _from_loop() -> None:
+    activity.heartbeat()
+
+
+def _of_running(input: ExecuteActivityInput) -> Beat:
+    """How an activity heartbeats while it runs.
+
+    As soon as a thread runs it, the SDK lets its heartbeat wait for the loop, where it must not be called from then
+    on; before, it may be called nowhere else. So this waits for the thread to begin.
+    """
+    if inspect.iscoroutinefunction(input.fn):
+        return _from_loop
+    call, loop, begun = input.fn, asyncio.get_running_loop(), asyncio.Event()
+
+    @functools.wraps(call)
+    def begin(*arguments: Any) -> Any:
+        loop.call_soon_threadsafe(begun.set)
+        return call(*arguments)
+
+    async def from_thread() -> None:
+        await begun.wait()
+        await asyncio.to_thread(activity.heartbeat)
+
+    input.fn = begin
+    return from_thread
 
 
 def _json(value: JsonValue) -> Payload:

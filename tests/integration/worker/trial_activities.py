@@ -55,6 +55,8 @@ def misbehave(question):
         raise ValueError("this time not")
     if question.text == "slow":
         time.sleep(2)
+    if question.text == "long":
+        time.sleep(11.5)
     if question.text == "die":
         os._exit(9)
 

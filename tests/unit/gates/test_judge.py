@@ -181,6 +181,6 @@ def test_an_example_of_a_file_is_named_by_it() -> None:
 
 def test_options_have_bounds() -> None:
     with pytest.raises(ValidationError):
-        GateOptions.model_validate({"replay": {"calls": 301}})
+        GateOptions.model_validate({"replay": {"calls": 501}})
     with pytest.raises(ValidationError):
         GateOptions.model_validate({"approve-breaking": ["all"]})
