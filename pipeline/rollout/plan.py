@@ -179,7 +179,8 @@ class State(Value):
             return self
         told = self.model_copy(update={"paused": False, "held": False, "at_once": True})
         skipped_to = {Stage.RAMP: Stage.PROMOTE, Stage.WATCH: Stage.RETIRE}
-        return told._to(skipped_to[self.stage]) if self.stage in skipped_to else told
+        # What has failed already is put back, wherever it is.
+        return told._to(skipped_to[self.stage]) if self.stage in skipped_to and not self.fault else told
 
     def abort(self, fault: Fault) -> Self:
         """A person said: stop and go back."""
