@@ -40,8 +40,13 @@ def find_binary(downloads: Path) -> Path:
     Raises:
         ServerFailed: there is none, and it cannot be downloaded.
     """
+    return installed_binary() or _downloaded(downloads) or _download(downloads)
+
+
+def installed_binary() -> Path | None:
+    """The `temporal` program of PATH, else the one beside this interpreter."""
     found = shutil.which("temporal") or shutil.which(Path(sys.executable).with_name("temporal"))
-    return Path(found) if found else _downloaded(downloads) or _download(downloads)
+    return Path(found) if found else None
 
 
 def _downloaded(downloads: Path) -> Path | None:

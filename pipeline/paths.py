@@ -1,6 +1,8 @@
 """Where builds, environments and logs are kept on this machine."""
 
-from collections.abc import Mapping
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -25,3 +27,12 @@ def build(home: Path, algorithm: str, build_id: str) -> Path:
 def environments(home: Path) -> Path:
     """The folder of the environments that builds share."""
     return home / "environments"
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock that excludes every other process of this machine that asks for the same file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
+        yield

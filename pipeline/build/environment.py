@@ -4,14 +4,12 @@ What goes in is decided by pure functions from the files that declare dependenci
 hash of all that was decided, so that a code-only commit finds its environment ready.
 """
 
-import fcntl
 import hashlib
 import json
 import re
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -183,18 +181,10 @@ def prepare(
     base = tool.interpreter()
     key = _hash([declaration(project, tree), planned.model_dump(mode="json"), base])[:24]
     folder = paths.environments(home) / key
-    with _locked(folder):
+    with paths.locked(folder.with_suffix(".lock")):
         if not ((folder / "ready").exists() and (folder / "venv/bin/python").exists()):
             _make(tool, planned, folder, base)
     return Ready(key=key, python=folder / "venv" / "bin" / "python", requirements=folder / "requirements.txt")
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
-        yield
 
 
 def _make(tool: "_Uv", planned: Plan, folder: Path, base: str) -> None:

@@ -5,11 +5,9 @@ again by the pid *and* the start time in its record: a pid alone may belong to s
 """
 
 import contextlib
-import fcntl
 import itertools
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,7 +58,7 @@ class ProcessRuntime:
                 now=f"Check its commit out and run `conduit deliver --commit {build.commit.short}`.",
             )
         folder = self._workers(build.algorithm, build.build_id)
-        with _locked(folder):
+        with paths.locked(folder / "lock"):
             self._adopt(folder)
             for replica in range(1, replicas + 1):
                 if self._is_free(folder / f"{replica}.json"):
@@ -132,7 +130,7 @@ class ProcessRuntime:
         folder = self._workers(algorithm, build_id)
         if not folder.exists():
             return  # never started here, and a lock would make a folder that looks like a build
-        with _locked(folder):
+        with paths.locked(folder / "lock"):
             self._adopt(folder)
             running = [process for file in folder.glob("*.json") if (process := self._process(_record(file)))]
             for process in running:
@@ -187,14 +185,6 @@ class ProcessRuntime:
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
-        yield
 
 
 def _record(file: Path) -> Record | None:

@@ -1,10 +1,5 @@
 """Free ports."""
 
-import socket
+from pipeline.devserver import free_port
 
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+__all__ = ["free_port"]

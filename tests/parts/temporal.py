@@ -1,26 +1,20 @@
 """A real Temporal dev server that can be stopped and started again on the same port and database file."""
 
 import contextlib
-import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from tests.parts.ports import free_port
+from pipeline.devserver import free_port, installed_binary
 
 START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
 
 
-def temporal_binary() -> Path | None:
-    """The `temporal` program: of PATH, else the one installed beside this interpreter."""
-    beside = Path(sys.executable).with_name("temporal")
-    found = shutil.which("temporal") or shutil.which(beside)
-    return Path(found) if found else None
+temporal_binary = installed_binary
 
 
 @dataclass
