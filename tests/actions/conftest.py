@@ -1,7 +1,6 @@
 """A GitHub of this machine whose jobs build with a real Docker Engine, push to a real registry and release to a real
 Temporal server, for workflows that are running already."""
 
-import contextlib
 import os
 import subprocess
 import uuid
@@ -103,12 +102,15 @@ def actions(
 
 
 def remove_workers(algorithm: str) -> None:
-    """Remove the containers of an algorithm's workers."""
-    listed = ["docker", "ps", "--all", "--quiet", "--filter", f"label=conduit.algorithm={algorithm}"]
-    found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
-    with contextlib.suppress(subprocess.CalledProcessError):
-        if found:
-            subprocess.run(["docker", "rm", "--force", *found], capture_output=True, check=True)
+    """Remove the containers of an algorithm's workers, and the images that were pulled for them."""
+    label = f"--filter=label=conduit.algorithm={algorithm}"
+    for listed, removed in ((("ps", "--all"), ("rm", "--force")), (("images",), ("rmi", "--force"))):
+        found = subprocess.run(
+            ["docker", *listed, "--quiet", label], capture_output=True, text=True, check=True
+        )
+        if found.stdout.split():
+            # What somebody else removes at this moment is removed all the same.
+            subprocess.run(["docker", *removed, *set(found.stdout.split())], capture_output=True, check=False)
 
 
 @pytest.fixture
