@@ -71,7 +71,7 @@ class Stage:
     def at_work(self, build_id: str) -> int:
         """How many calls have begun a step on a build."""
         file = self.folder / "steps.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
+        lines = file.read_text().split("\n")[:-1] if file.exists() else []
         steps = (Step.model_validate_json(line) for line in lines if build_id in line)
         return len({step.call for step in steps if step.build == build_id})
 

@@ -28,8 +28,10 @@ logger = logging.getLogger(__name__)
 
 RPC_TIMEOUT = timedelta(seconds=10)
 AT_ONCE = timedelta(milliseconds=100)
-PROPAGATED_BY_NOW = 60.0
-"""Seconds after which routing counts as known everywhere, though the server still says that it is not."""
+PROPAGATED_BY_NOW = 10.0
+"""Seconds after which routing counts as known everywhere, though the server still says that it is not.
+
+It says so now and then long after the change took effect. A call that is handed over too early comes back once."""
 
 
 class Handover(Interceptor):

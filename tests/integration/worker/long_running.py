@@ -254,7 +254,7 @@ class Step(BaseModel):
 def steps(folder: Path, call: str) -> list[Step]:
     """The steps that a call began, in their order."""
     file = folder / "steps.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []  # the last may be half written yet
     return [step for line in lines if (step := Step.model_validate(json.loads(line))).call == call]
 
 
