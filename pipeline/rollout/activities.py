@@ -222,6 +222,9 @@ class Activities:
     async def propagate(self, build: Reference) -> bool:
         """Wait until all task queues know the routing; where that is stuck, set the same Current once more.
 
+        On a loaded server the first Current of a new deployment is left "in progress" now and then, for minutes; it
+        was over within two seconds each time that the same Current was set again.
+
         Returns:
             whether they know it. A server may leave a change "in progress" long after it took effect, and then an
             undoing change would be left so too: it is told to people, and the release goes on.
