@@ -59,6 +59,7 @@ class Activities:
             was=seen.current if seen.current != build.build_id else await self._one_before(seen),
             promised=policy.promised(seen),
             is_used=any(w.processed or w.used_slots for w in workers if w.build_id != build.build_id),
+            versions=len(seen.versions),
         )
 
     async def _one_before(self, seen: Deployment) -> str | None:

@@ -79,7 +79,7 @@ def never_registered(build: Build, log: str, seen: Deployment | None, seconds: f
         return errors.VersionLimit(
             f"Temporal does not list build {build.build_id}: {build.algorithm} has {len(seen.versions)} versions.",
             why="The server registers no more than its limit, and tells nobody.",
-            now="Delete versions that nothing runs on: `temporal worker deployment delete-version`.",
+            now=f"Run `conduit retire {build.algorithm}`; it says what the server lets be deleted only later.",
             log=log,
         )
     return errors.NotRegistered(

@@ -108,6 +108,7 @@ class Before(Value):
         default=None, description="the build whose contract callers rely on: Current, else a placeholder"
     )
     is_used: bool = Field(description="whether other builds' workers were ever called")
+    versions: int = Field(default=0, description="how many there are; the server takes only so many")
 
 
 class Route(Value):

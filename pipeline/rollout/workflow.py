@@ -5,6 +5,7 @@ but begun anew, and finds done what was done.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -73,6 +74,8 @@ RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interv
 MOST = timedelta(minutes=5)
 """For a step that does not say how long it may take, retries included."""
 GATE = timedelta(hours=1)
+NEARLY_ALL = 90
+"""Versions at which room is made before one more is registered: a server takes a hundred unless configured."""
 
 Outcome = tuple[Judged | None, Fault | None]
 NOTHING: Outcome = (None, None)
@@ -189,17 +192,21 @@ class Rollout:
                 await self._promote()
             case Retire():
                 await self._until_propagated()
-                retire = RetireRequest(
-                    algorithm=self._build.algorithm,
-                    keep=self._state.options.keep,
-                    spare=(self._build.build_id,),
-                )
-                self._retired = await step("retire", Retirer.retire, retire)
+                self._retired = await self._retire()
         return NOTHING
+
+    async def _retire(self) -> Retired:
+        request = RetireRequest(
+            algorithm=self._build.algorithm, keep=self._state.options.keep, spare=(self._build.build_id,)
+        )
+        return await step("retire", Retirer.retire, request)
 
     async def _start(self) -> None:
         request = self._request
         await step("tidy", Activities.tidy, self._build)
+        if self._before.versions >= NEARLY_ALL:
+            with contextlib.suppress(ActivityError):  # if there is no room, registering says so
+                await self._retire()
         await start(Started(build=request.build, replicas=request.replicas, timeout=request.start_timeout))
         about = Registered(build=request.build, by=request.by, run_url=request.run_url, at=workflow.now())
         await step("describe", Activities.describe, about)
