@@ -5,9 +5,8 @@ from pathlib import Path
 from pipeline import declared
 from pipeline.commands.session import Session
 from pipeline.commands.stubs import Source, of_live, of_project
-from pipeline.contract import Change, approval, compare, render
+from pipeline.contract import Change, approval, compare, render, way_out
 from pipeline.contract.likeness import any_of
-from pipeline.gates.agreement import way_out
 from pipeline.gates.texts import short
 from pipeline.models import Value
 from pipeline.worker.contract import ActivityContract, Contract, Schema

@@ -17,3 +17,11 @@ def approval(changes: Iterable[Change]) -> str:
         if each.breaking
     )
     return hashlib.sha256(json.dumps(breaking).encode()).hexdigest()[:LENGTH] if breaking else ""
+
+
+def way_out(digest: str) -> str:
+    """What to do about a breaking change."""
+    return (
+        "Offer the new form as an activity of another name beside the old one, or, if no caller needs the old "
+        f'one, approve this one change: `approve-breaking = ["{digest}"]` in [tool.conduit.gates].'
+    )

@@ -2,18 +2,10 @@
 
 from collections.abc import Collection, Iterator
 
-from pipeline.contract import Change, approval, compare, render
+from pipeline.contract import Change, approval, compare, render, way_out
 from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, Verdict
 from pipeline.gates.texts import short
 from pipeline.worker.contract import Contract
-
-
-def way_out(digest: str) -> str:
-    """What to do about a breaking change."""
-    return (
-        "Offer the new form as an activity of another name beside the old one, or, if no caller needs the old "
-        f'one, approve this one change: `approve-breaking = ["{digest}"]` in [tool.conduit.gates].'
-    )
 
 
 def contract_findings(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline.contract.approval import approval, way_out
 from pipeline.contract.compare import Change, compare
 from pipeline.github import escape
 from pipeline.worker.contract import Contract
@@ -23,6 +24,7 @@ def comment(algorithm: str, before: Contract | None, after: Contract) -> str:
     parts = (
         _title(algorithm, _headline(breaking, compatible)),
         _table("❌ Breaks callers", breaking),
+        way_out(approval(breaking)) if breaking else "",
         _table("✅ Compatible", compatible),
     )
     return "\n\n".join(part for part in parts if part)
