@@ -146,17 +146,14 @@ async def test_encoded_payloads_are_checked_and_leave_no_worker(algorithm: Algor
     )
     broken = algorithm.start("good-broken", field="    level: int")
     await algorithm.make_current(current)
-    asking = replace(
-        algorithm, client=await Client.connect(algorithm.server.address, data_converter=converter)
-    )
-    queue = f"{algorithm.name}-callers"
-    asking = replace(asking, name=algorithm.name)
-    async with Worker(asking.client, task_queue=f"{queue}-encoded", workflows=[AskEach]):
-        await asking.client.execute_workflow(
+    client = await Client.connect(algorithm.server.address, data_converter=converter)
+    queue = f"{algorithm.name}-encoded"
+    async with Worker(client, task_queue=queue, workflows=[AskEach]):
+        await client.execute_workflow(
             AskEach.run,
             args=[algorithm.name, [{"text": "secret", "number": 1}], 30.0, 0],
-            id=f"{algorithm.name}-encoded",
-            task_queue=f"{queue}-encoded",
+            id=queue,
+            task_queue=queue,
         )
     reports = [await algorithm.check(each) for each in (same, wrong, broken)]
     assert [each.verdict for each in reports] == [Verdict.PASS, Verdict.FAIL, Verdict.FAIL]
