@@ -1,20 +1,22 @@
-"""What of the environment reaches Temporal's client and the workers."""
+"""Which Temporal server counts as local, where a placeholder needs nobody's word."""
 
-from pipeline.connection import is_local, variables
+import pytest
 
-# What a job of GitHub Actions sets where only the address is a secret of the environment.
-UNSET = {
-    "TEMPORAL_NAMESPACE": "",
-    "TEMPORAL_API_KEY": "",
-    "TEMPORAL_TLS_CLIENT_CERT_DATA": "",
-    "TEMPORAL_TLS_SERVER_CA_CERT_DATA": "",
-}
+from pipeline.connection import is_local
 
 
-def test_an_empty_variable_is_as_none() -> None:
-    given = {"TEMPORAL_ADDRESS": "temporal.example:7233", "PATH": "", **UNSET}
-    assert variables(given) == {"TEMPORAL_ADDRESS": "temporal.example:7233"}
-
-
-def test_an_empty_address_is_the_default() -> None:
-    assert is_local({"TEMPORAL_ADDRESS": "", **UNSET})
+@pytest.mark.parametrize(
+    ("address", "local"),
+    [
+        (None, True),
+        ("localhost:7233", True),
+        ("127.0.0.1:7233", True),
+        ("127.8.8.8:1", True),
+        ("[::1]:7233", True),
+        ("temporal.acme.com:7233", False),
+        ("localhost.acme.com:7233", False),
+        ("10.0.0.3:7233", False),
+    ],
+)
+def test_a_server_is_local_by_its_address(address: str | None, local: bool) -> None:
+    assert is_local({"TEMPORAL_ADDRESS": address} if address else {}) == local
