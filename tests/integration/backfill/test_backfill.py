@@ -90,7 +90,12 @@ async def test_an_older_builds_answers_are_counted_and_made_again_through_a_kill
     assert not output.exists()
 
     cut_off = conduit.start(*command, "--yes", "--batch", "2")
-    await asyncio.to_thread(eventually_sync, lambda: len(lines(output)) >= 2, within=60)
+
+    def is_under_way() -> bool:
+        assert cut_off.poll() is None, cut_off.communicate()
+        return len(lines(output)) >= 2
+
+    await asyncio.to_thread(eventually_sync, is_under_way, within=120)
     cut_off.kill()
     cut_off.wait()
     done = (await asyncio.to_thread(conduit.good, *command, "--yes", "--batch", "2")).json
