@@ -615,6 +615,9 @@ def placeholder(
         bool, typer.Option("--hold", help="Answer nothing: let calls wait until the algorithm is delivered.")
     ] = False,
     runtime: RuntimeOption = None,
+    registry: RegistryOption = None,
+    base: BaseOption = None,
+    ca: CaOption = None,
     in_production: Annotated[
         str | None,
         typer.Option(
@@ -634,7 +637,8 @@ def placeholder(
     given = Declared(
         algorithm=algorithm, contract=contract, examples=examples, hold=hold, runtime=runtime or "process"
     )
-    wishes = Wishes(reason=reason, in_production=in_production)
+    image = _image_wishes(registry=registry, base=base, ca=ca)
+    wishes = Wishes(image=image, reason=reason, in_production=in_production)
     done = asyncio.run(run(_session(as_json), given, wishes))
     _show(done, as_json, done.lines)
 

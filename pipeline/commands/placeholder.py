@@ -8,7 +8,6 @@ from typing import Literal
 from temporalio.client import Client
 
 from pipeline import declared
-from pipeline.build.wishes import ImageWishes
 from pipeline.commands.build import build_commit
 from pipeline.commands.deliver import deliver
 from pipeline.commands.release import Wishes, refuse_placeholder
@@ -114,7 +113,7 @@ async def placeholder(session: Session, given: Declared, wishes: Wishes) -> Plac
 
 
 async def _hold(session: Session, client: Client, folder: Path, wishes: Wishes, made: Placed) -> Placed:
-    build = build_commit(session, folder, None, ImageWishes(), None)
+    build = build_commit(session, folder, None, wishes.image, None)
     request = ReleaseRequest(
         build=build,
         replicas=1,
