@@ -12,6 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from pipeline.backfill.messages import Backfill, Progress, workflow_id
 from pipeline.backfill.workflow import Recompute, Steps
 from pipeline.errors import BackfillFailed
+from pipeline.rollout.serving import Reporting
 
 PAUSE = 1.0
 
@@ -29,6 +30,7 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
         task_queue=queue,
         workflows=[Recompute],
         activities=[steps.recall, steps.keep],
+        interceptors=[Reporting()],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
         handle = await client.start_workflow(

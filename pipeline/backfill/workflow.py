@@ -15,6 +15,8 @@ with workflow.unsafe.imports_passed_through():
     from pipeline.backfill.messages import Backfill, Progress, Recalled, Recomputed, json_of
 
 STEP = timedelta(minutes=5)
+SILENCE = timedelta(seconds=10)
+"""A command that was killed is noticed after this, and the one that takes its place goes on."""
 START_TO_CLOSE = timedelta(minutes=10)
 ATTEMPTS = 5
 LONGEST = 500
@@ -88,11 +90,19 @@ class Recompute:
 
     async def _batch(self) -> None:
         recalled = await workflow.execute_activity_method(
-            Steps.recall, self._backfill, start_to_close_timeout=STEP, summary="read calls"
+            Steps.recall,
+            self._backfill,
+            start_to_close_timeout=STEP,
+            heartbeat_timeout=SILENCE,
+            summary="read calls",
         )
         answers = await asyncio.gather(*(self._again(call) for call in recalled))
         done = await workflow.execute_activity_method(
-            Steps.keep, args=[self._backfill, answers], start_to_close_timeout=STEP, summary="keep answers"
+            Steps.keep,
+            args=[self._backfill, answers],
+            start_to_close_timeout=STEP,
+            heartbeat_timeout=SILENCE,
+            summary="keep answers",
         )
         self._backfill = self._backfill.model_copy(update={"done": done})
         self._show()
