@@ -43,7 +43,7 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from pipeline.errors import PropagationStuck, RoutingChanged, TemporalRefused, TemporalUnreachable
 
@@ -363,7 +363,7 @@ async def _patient(call: Callable[[], Awaitable[T]]) -> T:
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(_is_rate_limit),
         stop=stop_after_delay(60),
-        wait=wait_exponential_jitter(0.2, max=5),
+        wait=wait_random_exponential(multiplier=0.2, max=5),
         reraise=True,
     ):
         with attempt:
