@@ -30,12 +30,12 @@ from pipeline.rollout.retire import left
 from pipeline.runtimes import Runtime
 
 ROUTING_ATTEMPTS = 5
-PROPAGATION_ATTEMPTS = 2
+PROPAGATION_ATTEMPTS = 4
 HEARD = timedelta(seconds=10)
 """How long a worker is listened for whose heartbeat is late: its machine may be busy."""
 REVIVAL = timedelta(minutes=2)
 """By when a build's workers have to be back that died while a newer build was released."""
-PROPAGATION = timedelta(seconds=15)
+PROPAGATION = timedelta(seconds=6)
 """By when routing has propagated in all but the rare cases in which the server leaves it in progress."""
 
 
@@ -221,7 +221,7 @@ class Activities:
 
     @activity.defn(name="conduit.propagate")
     async def propagate(self, build: Reference) -> bool:
-        """Wait until all task queues know the routing; where that is stuck, set the same Current once more.
+        """Wait until all task queues know the routing; where that is stuck, set the same Current again.
 
         On a loaded server the first Current of a new deployment is left "in progress" now and then, for minutes; it
         was over within two seconds each time that the same Current was set again.

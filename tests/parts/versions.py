@@ -1,7 +1,10 @@
 """Routing by Temporal's bare requests, for tests of parts that stand below the toolkit's own client."""
 
-from temporalio.api.enums.v1 import TaskQueueType
+import contextlib
+
+from temporalio.api.enums.v1 import RoutingConfigUpdateState, TaskQueueType
 from temporalio.api.workflowservice.v1 import (
+    DescribeWorkerDeploymentRequest,
     DescribeWorkerDeploymentVersionRequest,
     SetWorkerDeploymentCurrentVersionRequest,
 )
@@ -10,12 +13,21 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tests.parts.waiting import eventually
 
+IN_PROGRESS = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
+ATTEMPTS = 4
+"""A loaded server may leave a first Current in progress, and its calls waiting; set again, it ends."""
+
 
 async def make_current(client: Client, deployment: str, build_id: str) -> None:
     """Wait until a worker has registered the version, and make it Current."""
 
     async def registered() -> bool:
         return await is_registered(client, deployment, build_id)
+
+    async def propagated() -> bool:
+        asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment)
+        seen = await client.workflow_service.describe_worker_deployment(asked)
+        return seen.worker_deployment_info.routing_config_update_state != IN_PROGRESS
 
     await eventually(registered)
     request = SetWorkerDeploymentCurrentVersionRequest(
@@ -25,7 +37,11 @@ async def make_current(client: Client, deployment: str, build_id: str) -> None:
         identity="test",
         ignore_missing_task_queues=True,  # of workflows, which are registered apart
     )
-    await client.workflow_service.set_worker_deployment_current_version(request)
+    for _ in range(ATTEMPTS):
+        await client.workflow_service.set_worker_deployment_current_version(request)
+        with contextlib.suppress(TimeoutError):
+            await eventually(propagated, within=10)
+            return
 
 
 async def is_registered(client: Client, deployment: str, build_id: str) -> bool:
