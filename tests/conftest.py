@@ -1,5 +1,6 @@
 """The parts that tests of all folders may ask for."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,10 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from tests.parts.leaving import pytest_sessionstart, pytest_unconfigure
 from tests.parts.no_skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.parts.temporal import DevServer, temporal_binary
+
+# A shell lets what it starts in the background ignore Ctrl-C, and that would be inherited by the commands under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 __all__ = [
     "pytest_addoption",

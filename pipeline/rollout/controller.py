@@ -8,7 +8,7 @@ from pathlib import Path
 from temporalio.client import Client, WorkflowExecution
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from pipeline.deployments import Deployments
+from pipeline.deployments import Deployments, polls
 from pipeline.errors import ConduitError, NoController, RuntimeUnavailable
 from pipeline.models import Build, Environment
 from pipeline.rollout import host
@@ -19,6 +19,8 @@ from pipeline.runtimes import OF_ARTIFACT, LocalWorker, Runtime
 
 SEARCH = 30.0
 """Seconds between two searches for releases that lost their host."""
+JUST_STARTED = 3.0
+"""Seconds for which a controller is listened for: it is first heard a heartbeat after its start."""
 ORPHANS = "WorkflowType = 'Rollout' AND ExecutionStatus = 'Running'"
 
 Say = Callable[[str], None]
@@ -73,13 +75,22 @@ async def hand_over(client: Client, request: ReleaseRequest, is_ancestor: Ancest
     """
     queue = controller_queue(home)
     deployments = Deployments(client)
-    if not await deployments.live(lambda: deployments.workers_on(queue)):
+    if not await _hears_one(deployments, queue):
         raise NoController(
             "No controller runs on this machine.",
             why="A detached release goes on in one, and builds are kept on the machine that made them.",
             now="Start `conduit controller` here, as a service, with the same CONDUIT_HOME; or leave --detach out.",
         )
     await host.start(client, request, is_ancestor, queue)
+
+
+async def _hears_one(deployments: Deployments, queue: str) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(JUST_STARTED):
+            async for _ in polls(most=0.5):
+                if await deployments.live(lambda: deployments.workers_on(queue)):
+                    return True
+    return False
 
 
 async def serve(client: Client, runtime: Runtime, home: Path, say: Say, stop: asyncio.Event) -> None:

@@ -114,7 +114,9 @@ async def test_a_bad_build_is_stopped_and_its_callers_are_healed(stage: Stage, c
     assert progress is not None
     last = progress.judged[-1]
     assert (last.stage in bad.stages, last.verdict) == (True, "fail")
-    assert 0 < last.candidate.calls + last.workflows <= bad.most_calls
+    assert last.candidate.calls + last.workflows <= bad.most_calls
+    # Calls that hang are in no counter yet: the slots that they keep busy tell of them.
+    assert last.candidate.calls or last.workflows or last.candidate.busy
     print(
         f"\n{case}: stopped in its {last.stage} after {last.candidate.calls} calls; {stopped.value.log[-200:]}"
     )
