@@ -26,7 +26,7 @@ from temporalio.api.enums.v1 import (
     WorkerDeploymentVersionStatus,
     WorkerStatus,
 )
-from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueVersioningInfo
 from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerListInfo
 from temporalio.api.workflowservice.v1 import (
     DeleteWorkerDeploymentVersionRequest,
@@ -225,6 +225,9 @@ class Deployments:
     async def wait_propagated(self, name: str, deadline: timedelta = timedelta(seconds=60)) -> None:
         """Wait until all task queues know the routing.
 
+        The queues are asked themselves: they know it a second before the server calls the change propagated, and
+        also where the server leaves it in progress for minutes.
+
         Raises:
             PropagationStuck: they did not within the deadline.
         """
@@ -232,7 +235,7 @@ class Deployments:
             async with asyncio.timeout(deadline.total_seconds()):
                 async for _ in polls(most=0.25):
                     seen = await self.describe(name)
-                    if seen is None or seen.propagated:
+                    if seen is None or seen.propagated or await self._queues_know(seen):
                         return
         except TimeoutError:
             raise PropagationStuck(
@@ -241,6 +244,13 @@ class Deployments:
                 why="The server still reports the change as in progress.",
                 now=f"Look at `conduit status {name}`; new calls may reach either build until it is done.",
             ) from None
+
+    async def _queues_know(self, seen: Deployment) -> bool:
+        builds = [build_id for build_id in (seen.current, seen.ramping) if build_id]
+        found = await asyncio.gather(*(self.details(seen.name, build_id) for build_id in builds))
+        names = {queue for details in found if details for queue in details.activity_queues}
+        queues = await asyncio.gather(*(self._activity_queue(name) for name in names))
+        return bool(queues) and all(knows(queue.versioning_info, seen) for queue in queues)
 
     async def write_metadata(self, name: str, build_id: str, entries: Mapping[str, bytes]) -> None:
         """Write entries (each at most 1 MB, JSON) of a version's metadata.
@@ -285,7 +295,7 @@ class Deployments:
         """
         details = await self.details(name, build_id)
         queues = details.activity_queues if details else ()
-        answers = await asyncio.gather(*(self._pollers(queue) for queue in queues))
+        answers = await asyncio.gather(*(self._activity_queue(queue) for queue in queues))
         now = datetime.now(UTC)
         polling = {
             poller.identity
@@ -298,7 +308,7 @@ class Deployments:
         heard = {info.worker_identity async for info in self._listed(_of_deployment(name))} if polling else ()
         return tuple(sorted(polling.difference(heard)))
 
-    async def _pollers(self, task_queue: str) -> DescribeTaskQueueResponse:
+    async def _activity_queue(self, task_queue: str) -> DescribeTaskQueueResponse:
         request = DescribeTaskQueueRequest(
             namespace=self._namespace,
             task_queue=TaskQueue(name=task_queue),
@@ -345,6 +355,17 @@ class Deployments:
             later = {worker.key: worker for worker in await read()}
             doubtful -= {k for k in doubtful if k in later and later[k].heartbeat > workers[k].heartbeat}
         return tuple(worker for key, worker in workers.items() if key not in doubtful)
+
+
+def knows(queue: TaskQueueVersioningInfo, seen: Deployment) -> bool:
+    """Whether a task queue sends calls where a deployment's routing says. Pure."""
+    told = (
+        queue.current_deployment_version.build_id,
+        queue.ramping_deployment_version.build_id,
+        round(queue.ramping_version_percentage, 1),
+    )
+    percentage = round(seen.ramp_percentage, 1) if seen.ramping else 0.0
+    return told == (seen.current or "", seen.ramping or "", percentage)
 
 
 async def polls(first: float = 0.05, most: float = 1.0) -> AsyncIterator[int]:

@@ -223,8 +223,8 @@ class Activities:
     async def propagate(self, build: Reference) -> bool:
         """Wait until all task queues know the routing; where that is stuck, set the same Current again.
 
-        On a loaded server the first Current of a new deployment is left "in progress" now and then, for minutes; it
-        was over within two seconds each time that the same Current was set again.
+        On a loaded server the first Current of a new deployment was seen to stay "in progress", with calls that
+        waited, until the same Current was set again.
 
         Returns:
             whether they know it. A server may leave a change "in progress" long after it took effect, and then an

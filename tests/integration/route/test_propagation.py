@@ -1,0 +1,71 @@
+"""How soon task queues know where calls go, by their own word."""
+
+import uuid
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
+
+from pipeline.deployments import Deployment, Deployments, knows
+from tests.parts.waiting import eventually
+
+SOON = timedelta(seconds=20)
+
+
+@activity.defn
+async def nothing() -> None:
+    return None
+
+
+def worker(client: Client, name: str, build_id: str) -> Worker:
+    return Worker(
+        client,
+        task_queue=name,
+        activities=[nothing],
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(name, build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        ),
+    )
+
+
+async def queue_knows(client: Client, seen: Deployment) -> bool:
+    asked = DescribeTaskQueueRequest(
+        namespace=client.namespace,
+        task_queue=TaskQueue(name=seen.name),
+        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+    )
+    return knows((await client.workflow_service.describe_task_queue(asked)).versioning_info, seen)
+
+
+async def test_routing_has_propagated_once_the_queue_itself_knows_it(temporal_client: Client) -> None:
+    deployments, name = Deployments(temporal_client), f"propagation-{uuid.uuid4().hex[:8]}"
+
+    async def seen() -> Deployment:
+        found = await deployments.describe(name)
+        assert found is not None
+        return found
+
+    async with worker(temporal_client, name, "b1"), worker(temporal_client, name, "b2"):
+        await eventually(lambda: deployments.is_registered(name, "b1", name))
+        await eventually(lambda: deployments.is_registered(name, "b2", name))
+        assert not await queue_knows(temporal_client, (await seen()).model_copy(update={"current": "b1"}))
+        await deployments.set_current(await seen(), "b1")
+        await deployments.wait_propagated(name, SOON)
+        assert await queue_knows(temporal_client, await seen())
+        await deployments.set_ramp(await seen(), "b2", 20)
+        await deployments.wait_propagated(name, SOON)
+        ramping = await seen()
+        assert (ramping.current, ramping.ramping) == ("b1", "b2")
+        assert await queue_knows(temporal_client, ramping)
+        await deployments.clear_ramp(ramping)
+        await deployments.set_current(await seen(), "b2")
+        await deployments.wait_propagated(name, SOON)
+        assert await queue_knows(temporal_client, await seen())
+        assert not await queue_knows(temporal_client, ramping)
