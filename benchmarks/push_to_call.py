@@ -108,6 +108,7 @@ class Stage:
                 "REGISTRY_USER": self.registry.user,
                 "REGISTRY_PASSWORD": self.registry.password,
             },
+            variables={"DOCKER_HOST": os.environ["DOCKER_HOST"]},
             inputs={"registry": f"{self.registry.address}/team"},
         )
 

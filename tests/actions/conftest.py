@@ -71,6 +71,7 @@ def registry(
 @pytest.fixture(scope="session")
 def actions(
     act: Path,
+    engine: str,
     registry: Registry,
     temporal_server: DevServer,
     tmp_path_factory: pytest.TempPathFactory,
@@ -96,6 +97,7 @@ def actions(
             "REGISTRY_USER": registry.user,
             "REGISTRY_PASSWORD": registry.password,
         },
+        variables={"DOCKER_HOST": engine},
         inputs={"registry": f"{registry.address}/team", "verify-attestation": True},
     )
     remove_workers(ALGORITHM)

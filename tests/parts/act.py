@@ -84,6 +84,8 @@ class Actions:
     secrets: Mapping[str, str]
     inputs: Mapping[str, str | bool] = field(default_factory=dict)
     """Given by the callers, as far as the workflow that each calls takes them."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The repo's configuration variables, `vars` in its workflows."""
     repository: str = "acme/research"
 
     def __post_init__(self) -> None:
@@ -221,6 +223,7 @@ class Actions:
                 f"--secret-file={own}/secrets",
                 f"--action-cache-path={own}/act",
             ),
+            *(f"--var={name}={value}" for name, value in self.variables.items()),
             *("--platform=ubuntu-latest=-self-hosted", "--no-skip-checkout", "--no-cache-server"),
             *(f"--env={name}={value}" for name, value in environment.items() if name.startswith("GITHUB_")),
             *(f"--local-repository={action}@{ref}={place}" for action, ref, place in actions),
