@@ -51,6 +51,8 @@ RPC_TIMEOUT = timedelta(seconds=10)
 FRESH = timedelta(seconds=10)
 """A heartbeat older than this by our clock is watched for a while before its worker is called dead."""
 PAGE = 100
+QUEUES_FIRST = 4
+"""How often task queues are asked whether they know a change before the deployment is asked too."""
 
 T = TypeVar("T")
 
@@ -222,20 +224,23 @@ class Deployments:
         """
         await self.set_ramp(seen, "", 0)
 
-    async def wait_propagated(self, name: str, deadline: timedelta = timedelta(seconds=60)) -> None:
-        """Wait until all task queues know the routing.
+    async def wait_propagated(
+        self, name: str, build_id: str, deadline: timedelta = timedelta(seconds=60)
+    ) -> None:
+        """Wait until all task queues know that a version is Current, and that none is Ramping.
 
         The queues are asked themselves: they know it a second before the server calls the change propagated, and
-        also where the server leaves it in progress for minutes.
+        also where the server leaves it in progress for minutes. The deployment may take that second to answer.
 
         Raises:
             PropagationStuck: they did not within the deadline.
         """
         try:
             async with asyncio.timeout(deadline.total_seconds()):
-                async for _ in polls(most=0.25):
-                    seen = await self.describe(name)
-                    if seen is None or seen.propagated or await self._queues_know(seen):
+                async for tries in polls(most=0.25):
+                    if await self._queues_know(name, build_id):
+                        return
+                    if tries >= QUEUES_FIRST and await self._is_propagated(name):
                         return
         except TimeoutError:
             raise PropagationStuck(
@@ -245,12 +250,15 @@ class Deployments:
                 now=f"Look at `conduit status {name}`; new calls may reach either build until it is done.",
             ) from None
 
-    async def _queues_know(self, seen: Deployment) -> bool:
-        builds = [build_id for build_id in (seen.current, seen.ramping) if build_id]
-        found = await asyncio.gather(*(self.details(seen.name, build_id) for build_id in builds))
-        names = {queue for details in found if details for queue in details.activity_queues}
+    async def _queues_know(self, name: str, build_id: str) -> bool:
+        details = await self.details(name, build_id)
+        names = details.activity_queues if details else ()
         queues = await asyncio.gather(*(self._activity_queue(name) for name in names))
-        return bool(queues) and all(knows(queue.versioning_info, seen) for queue in queues)
+        return bool(queues) and all(knows(queue.versioning_info, build_id) for queue in queues)
+
+    async def _is_propagated(self, name: str) -> bool:
+        seen = await self.describe(name)
+        return seen is None or seen.propagated
 
     async def write_metadata(self, name: str, build_id: str, entries: Mapping[str, bytes]) -> None:
         """Write entries (each at most 1 MB, JSON) of a version's metadata.
@@ -357,15 +365,10 @@ class Deployments:
         return tuple(worker for key, worker in workers.items() if key not in doubtful)
 
 
-def knows(queue: TaskQueueVersioningInfo, seen: Deployment) -> bool:
-    """Whether a task queue sends calls where a deployment's routing says. Pure."""
-    told = (
-        queue.current_deployment_version.build_id,
-        queue.ramping_deployment_version.build_id,
-        round(queue.ramping_version_percentage, 1),
-    )
-    percentage = round(seen.ramp_percentage, 1) if seen.ramping else 0.0
-    return told == (seen.current or "", seen.ramping or "", percentage)
+def knows(queue: TaskQueueVersioningInfo, build_id: str) -> bool:
+    """Whether a task queue sends all calls to a version. Pure."""
+    told = (queue.current_deployment_version.build_id, queue.ramping_deployment_version.build_id)
+    return told == (build_id, "")
 
 
 async def polls(first: float = 0.05, most: float = 1.0) -> AsyncIterator[int]:

@@ -232,7 +232,7 @@ class Activities:
         """
         for _ in range(PROPAGATION_ATTEMPTS):
             try:
-                await self._deployments.wait_propagated(build.algorithm, PROPAGATION)
+                await self._deployments.wait_propagated(build.algorithm, build.build_id, PROPAGATION)
             except PropagationStuck:
                 seen = await self._deployments.describe(build.algorithm)
                 if seen is None or seen.current != build.build_id:
