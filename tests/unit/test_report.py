@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import cli
+from pipeline.cli import output
 from pipeline.errors import TestsFailed
 from pipeline.report import Report, inert
 from pipeline.worker.contract import ActivityContract, Contract
@@ -77,7 +78,7 @@ def test_json_says_what_it_says_without_a_command(capsys: pytest.CaptureFixture[
     contract = Contract(
         activities=(ActivityContract(name="##[error]x\n::error::y", input=None, output=None),)
     )
-    cli._show(contract, True, list)
+    output.show(contract, True, list)
     printed = capsys.readouterr().out
     assert commands(printed) == []
     assert Contract.model_validate_json(printed) == contract
