@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from tests.parts.at_once import pytest_configure, pytest_xdist_make_scheduler
 from tests.parts.leaving import pytest_sessionstart, pytest_unconfigure
 from tests.parts.no_skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.parts.temporal import DevServer, temporal_binary
@@ -17,10 +18,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 __all__ = [
     "pytest_addoption",
+    "pytest_configure",
     "pytest_sessionfinish",
     "pytest_sessionstart",
     "pytest_terminal_summary",
     "pytest_unconfigure",
+    "pytest_xdist_make_scheduler",
 ]
 
 

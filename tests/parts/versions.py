@@ -2,6 +2,7 @@
 
 import contextlib
 
+from temporalio import activity
 from temporalio.api.enums.v1 import RoutingConfigUpdateState, TaskQueueType
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkerDeploymentRequest,
@@ -9,13 +10,35 @@ from temporalio.api.workflowservice.v1 import (
     SetWorkerDeploymentCurrentVersionRequest,
 )
 from temporalio.client import Client
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from tests.parts.waiting import eventually
 
 IN_PROGRESS = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
 ATTEMPTS = 4
 """A loaded server may leave a first Current in progress, and its calls waiting; set again, it ends."""
+
+
+@activity.defn
+async def nothing() -> None:
+    """An activity, for a queue of activities to be."""
+
+
+def bare_worker(client: Client, name: str, build_id: str, *, identity: str | None = None) -> Worker:
+    """A worker of a version, on the queue of its deployment's name, that is no host of ours."""
+    return Worker(
+        client,
+        task_queue=name,
+        activities=[nothing],
+        identity=identity,
+        deployment_config=WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(name, build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        ),
+    )
 
 
 async def make_current(client: Client, deployment: str, build_id: str) -> None:

@@ -3,36 +3,16 @@
 import uuid
 from datetime import timedelta
 
-from temporalio import activity
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
-from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from pipeline.deployments import Deployment, Deployments, knows
+from tests.parts.versions import bare_worker
 from tests.parts.waiting import eventually
 
 SOON = timedelta(seconds=20)
-
-
-@activity.defn
-async def nothing() -> None:
-    return None
-
-
-def worker(client: Client, name: str, build_id: str) -> Worker:
-    return Worker(
-        client,
-        task_queue=name,
-        activities=[nothing],
-        deployment_config=WorkerDeploymentConfig(
-            version=WorkerDeploymentVersion(name, build_id),
-            use_worker_versioning=True,
-            default_versioning_behavior=VersioningBehavior.PINNED,
-        ),
-    )
 
 
 async def queue_knows(client: Client, name: str, build_id: str) -> bool:
@@ -57,7 +37,7 @@ async def test_routing_has_propagated_once_the_queue_itself_knows_it(temporal_cl
         assert found is not None
         return found
 
-    async with worker(temporal_client, name, "b1"), worker(temporal_client, name, "b2"):
+    async with bare_worker(temporal_client, name, "b1"), bare_worker(temporal_client, name, "b2"):
         await eventually(lambda: deployments.is_registered(name, "b1", name))
         await eventually(lambda: deployments.is_registered(name, "b2", name))
         assert not await queue_knows(temporal_client, name, "b1")
