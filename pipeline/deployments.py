@@ -431,6 +431,8 @@ def _explain(error: RPCError) -> Exception:
 def _advice(error: RPCError) -> str:
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
         return "Use a credential that may change Worker Deployments in this namespace."
+    if error.status == RPCStatusCode.UNIMPLEMENTED:
+        return "Use a newer Temporal server; 1.32 has all that is needed."
     return "Look at the reason above; `conduit status` shows the routing."
 
 

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -19,7 +20,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline import paths
-from pipeline.command import Outcome, run
+from pipeline.command import Outcome, for_installing, run
 from pipeline.errors import EnvironmentFailed, NoDependencies
 from pipeline.models import Value
 
@@ -208,6 +209,39 @@ def install_project(project: Path, python: Path, target: Path, environment: Mapp
     """
     tool = _Uv(project, environment)
     tool("pip", "install", "--quiet", "--no-deps", "--python", python, "--target", target, project)
+
+
+def newest_of_host(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The worker host's own packages as the package index has them now, `name==version`.
+
+    Args:
+        environment: what opens a private index.
+
+    Raises:
+        EnvironmentFailed: the index does not answer, or has none that fits.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "wanted.in"
+        wanted.write_text("\n".join(HOST_REQUIREMENTS))
+        asked = _Uv(Path(folder), for_installing(environment))._run(
+            *(
+                "pip",
+                "compile",
+                "--quiet",
+                "--no-deps",
+                "--no-annotate",
+                "--no-header",
+                "--no-emit-index-url",
+                wanted,
+            )
+        )
+    if asked.returncode != 0:
+        raise EnvironmentFailed(
+            "The package index did not give what every worker needs.",
+            why=asked.tail(10),
+            now="Set UV_DEFAULT_INDEX to an index that is reached from here, with SSL_CERT_FILE behind a proxy.",
+        )
+    return tuple(asked.stdout.split())
 
 
 class _Uv:

@@ -20,6 +20,7 @@ from docker import auth
 from docker.errors import DockerException
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from pipeline.errors import PushFailed
 from pipeline.models import Commit
 
 MANIFESTS = (
@@ -50,6 +51,23 @@ def set_created(
     except (requests.RequestException, DockerException, KeyError, ValueError) as error:
         say(f"The image keeps the time of this build; its commit built again has another digest: {error}")
         return digest
+
+
+def see_that_it_takes_images(repository: str, environment: Mapping[str, str]) -> None:
+    """Begin to push a layer, and leave it at that.
+
+    Raises:
+        PushFailed: the registry does not answer, or does not let this docker client push.
+    """
+    try:
+        with closing(_Repository(repository, environment)) as images:
+            images.begin_and_cancel()
+    except (requests.RequestException, DockerException, KeyError, ValueError) as error:
+        raise PushFailed(
+            f"{repository} takes no image from here.",
+            why=str(error)[:1000],
+            now="See that the registry runs and that its name is right, and log in with `docker login`.",
+        ) from error
 
 
 def _set_created(images: "_Repository", digest: str, commit: Commit) -> str:
@@ -106,6 +124,10 @@ class _Repository:
     def blob(self, digest: str) -> dict[str, Any]:
         blob: dict[str, Any] = self._call("GET", f"blobs/{digest}").json()
         return blob
+
+    def begin_and_cancel(self) -> None:
+        begun = self._call("POST", "blobs/uploads/")
+        self._call("DELETE", urljoin(begun.url, begun.headers["Location"]))
 
     def upload(self, content: bytes) -> str:
         digest = _digest(content)
