@@ -141,8 +141,10 @@ def test_a_worker_that_fails_is_started_again_then_explained(
 def test_a_worker_that_the_release_gave_up_is_started_anew_by_the_next(
     runtime_with: StartRuntime, build: Build
 ) -> None:
-    runtime_with(broken="import", max_restarts=1).start(build, 1)
-    eventually_sync(lambda: dead(runtime_with()), within=60)
+    broken = runtime_with(broken="import", max_restarts=1)
+    broken.start(build, 1)
+    eventually_sync(lambda: dead(broken), within=60)
+    broken.stop(ALGORITHM, build.build_id)  # as the release does; the engine would go on starting it
     mended = runtime_with()
     mended.start(build, 1)
     [worker] = mended.workers(ALGORITHM)
