@@ -1,13 +1,19 @@
 """A real container registry with a password, that can be stopped and started again on the same port."""
 
 import base64
+import contextlib
 import shutil
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Self
+
+import docker
+from docker.errors import DockerException, NotFound
 
 from tests.parts.ports import free_port
 from tests.parts.waiting import eventually_sync
@@ -80,6 +86,16 @@ class Registry:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let the engine forget the images that are named after this registry: nobody can pull them any more."""
+        with contextlib.suppress(DockerException), closing(docker.from_env()) as engine:
+            named = [(*image.tags, *image.attrs["RepoDigests"]) for image in engine.images.list()]
+            for name in chain.from_iterable(named):
+                if name.startswith(f"{self.address}/"):
+                    with contextlib.suppress(NotFound):  # the last name took the image with it
+                        engine.images.remove(name, force=True)
 
     def _config(self) -> str:
         return f"""\
