@@ -260,8 +260,10 @@ class Deployments:
         seen = await self.describe(name)
         return seen is None or seen.propagated
 
-    async def write_metadata(self, name: str, build_id: str, entries: Mapping[str, bytes]) -> None:
-        """Write entries (each at most 1 MB, JSON) of a version's metadata.
+    async def write_metadata(
+        self, name: str, build_id: str, entries: Mapping[str, bytes], remove: Iterable[str] = ()
+    ) -> None:
+        """Write entries (each at most 1 MB, JSON) of a version's metadata, and remove others.
 
         The server allows few writes in a short time for each deployment. Those it puts off are tried again.
         """
@@ -272,6 +274,7 @@ class Deployments:
                 key: Payload(metadata={"encoding": b"json/plain"}, data=value)
                 for key, value in entries.items()
             },
+            remove_entries=remove,
             identity=self._client.identity,
         )
         call = self._service.update_worker_deployment_version_metadata

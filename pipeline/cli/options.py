@@ -5,6 +5,7 @@ model become options of the command.
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -97,6 +98,15 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Also a quarantined build or an older commit; needs --reason.")
 ]
 
+ApproveOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--approve",
+        metavar="DIGEST",
+        help="A breaking change of the contract that may go live, as its refusal names it; needs --reason.",
+    ),
+]
+
 
 def takes(**makers: Callable[..., Any]) -> Callable[[Callable[..., Made]], Callable[..., Made]]:
     """Give a command the options of these functions; it gets what each of them makes, by its name here."""
@@ -163,15 +173,21 @@ def image_build(
     )
 
 
-def insistence(force: ForceOption = False, reason: ReasonOption = "") -> dict[str, Any]:
+def insistence(
+    force: ForceOption = False, approve: ApproveOption = None, reason: ReasonOption = ""
+) -> dict[str, Any]:
     """What a release is to do all the same, and why.
 
     Raises:
-        typer.BadParameter: there is no reason.
+        typer.BadParameter: there is no reason, or an approval is not what the conduit prints.
     """
-    if force and not reason:
-        raise typer.BadParameter("--force needs --reason", param_hint="--force")
-    return {"force": force, "reason": reason}
+    for option, given in (("--force", force), ("--approve", approve)):
+        if given and not reason:
+            raise typer.BadParameter(f"{option} needs --reason", param_hint=option)
+    for digest in approve or ():
+        if not re.fullmatch("[0-9a-f]{12}", digest):
+            raise typer.BadParameter("give it as `conduit contract diff` prints it", param_hint="--approve")
+    return {"force": force, "approve": tuple(approve or ()), "reason": reason}
 
 
 def checked(kind: type[Model], **given: Any) -> Model:

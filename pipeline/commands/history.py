@@ -32,6 +32,8 @@ class Event(Value):
     author: str
     by: str
     reason: str
+    approved: str = ""
+    """The breaking changes of the contract that this person approved."""
 
 
 async def history(session: Session, algorithm: str, most: int) -> tuple[Event, ...]:
@@ -65,6 +67,7 @@ async def _event(run: WorkflowExecution) -> Event | None:
         author=memo.get("author", ""),
         by=memo.get("by", ""),
         reason=memo.get("reason", ""),
+        approved=memo.get("approved", ""),
     )
 
 

@@ -13,8 +13,9 @@ from pipeline.build.wishes import ImageWishes
 from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.commands.showing import Story, shown
 from pipeline.deployments import Deployment, Deployments
-from pipeline.errors import ConduitError, RecordRefused, RoutingChanged
+from pipeline.errors import ConduitError, Quarantined, RecordRefused, RoutingChanged
 from pipeline.models import Build, Commit, Environment, Sha, Value, is_placeholder
+from pipeline.options.gates import ApprovalDigest
 from pipeline.placeholders.permission import refuse_unasked
 from pipeline.project import Project, at_commit
 from pipeline.rollout import controller, host, policy
@@ -35,6 +36,8 @@ class Wishes(Value):
     image: ImageWishes = ImageWishes()
     skip_tests: bool = False
     force: bool = False
+    approve: tuple[ApprovalDigest, ...] = ()
+    """Breaking changes of the contract that may go live."""
     reason: str = ""
     in_production: str | None = None
     """The namespace in which a placeholder may answer although it is production."""
@@ -162,13 +165,18 @@ async def _release(
         return done(story, build, "unchanged")
     if is_placeholder(build.build_id):
         refuse_placeholder(session, client, seen, wishes)
-    await _refuse(deployments, seen, build, order, wishes)
+    try:
+        await _refuse(deployments, seen, build, order, wishes)
+    except Quarantined:
+        await host.end_cut_off(client, build, runtime)
+        raise
     request = ReleaseRequest(
         build=build,
         replicas=build.workers.replicas,
         start_timeout=build.workers.start_timeout,
         by=session.by,
         reason=wishes.reason,
+        approvals=wishes.approve,
         run_url=session.run_url,
         over=(seen.current if seen else None,),
     )
@@ -237,7 +245,12 @@ async def _refuse(
     """
     await refuse_old(deployments, seen, build.commit, order, wishes)
     quarantine = (await about(deployments, build.algorithm, build.build_id)).quarantine
-    policy.refuse_quarantined(build.build_id, quarantine, force=wishes.force)
+    policy.refuse_quarantined(
+        build.build_id,
+        quarantine,
+        force=wishes.force,
+        approvals=(*wishes.approve, *build.gates.approve_breaking),
+    )
 
 
 async def refuse_old(

@@ -61,10 +61,14 @@ def _build(build: BuildStatus, found: AlgorithmStatus) -> Sequence[str]:
 def history(events: Iterable[Event]) -> list[str]:
     """Events, newest first."""
     rows = [
-        (f"{e.at:%Y-%m-%d %H:%M:%S}", e.action, e.build_id, e.outcome, e.author, e.by, e.reason)
+        (f"{e.at:%Y-%m-%d %H:%M:%S}", e.action, e.build_id, e.outcome, e.author, e.by, _reason(e))
         for e in events
     ]
     return _table(("UTC", "action", "build", "outcome", "commit by", "done by", "reason"), rows)
+
+
+def _reason(event: Event) -> str:
+    return f"approved {event.approved}: {event.reason}" if event.approved else event.reason
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -23,5 +23,6 @@ def way_out(digest: str) -> str:
     """What to do about a breaking change."""
     return (
         "Offer the new form as an activity of another name beside the old one, or, if no caller needs the old "
-        f'one, approve this one change: `approve-breaking = ["{digest}"]` in [tool.conduit.gates].'
+        f'one, approve this one change: `conduit deliver --approve {digest} --reason "…"`, or '
+        f'`approve-breaking = ["{digest}"]` in [tool.conduit.gates].'
     )

@@ -2,7 +2,7 @@
 
 from pipeline.gates.checks import run
 from pipeline.gates.messages import GateFigures, GateFinding, GateReport, GateRequest, Verdict
-from pipeline.gates.report import failure, lines
+from pipeline.gates.report import approval, approved, failure, lines
 from pipeline.gates.states import with_states
 
 __all__ = [
@@ -11,6 +11,8 @@ __all__ = [
     "GateReport",
     "GateRequest",
     "Verdict",
+    "approval",
+    "approved",
     "failure",
     "lines",
     "run",

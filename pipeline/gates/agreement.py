@@ -31,6 +31,7 @@ def _findings(changes: tuple[Change, ...], digest: str, *, approved: bool) -> It
             activity=activity,
             what=f"{what}, approved as {digest}" if approved else what,
             now="" if approved else short(way_out(digest)),
+            approval=digest,
             examples=tuple(short(line.strip()) for line in told[:MOST_EXAMPLES]),
         )
 

@@ -34,6 +34,7 @@ class GateRequest(Value):
     approvals: tuple[str, ...] = Field(
         default=(), description="digests of breaking changes that the person who releases approved"
     )
+    reason: str = Field(default="", max_length=1000, description="why they did")
 
 
 class GateFinding(Value):
@@ -44,6 +45,7 @@ class GateFinding(Value):
     activity: str = Field(default="", max_length=1000, description="empty: the build as a whole")
     what: Text
     now: Text = Field(default="", description="what to do about it")
+    approval: str = Field(default="", description="what approves it, or did; empty: nothing can")
     examples: tuple[Text, ...] = Field(default=(), max_length=MOST_EXAMPLES)
 
 

@@ -34,6 +34,18 @@ def failure(report: GateReport) -> ConduitError | None:
     )
 
 
+def approval(report: GateReport) -> str:
+    """What would have let a build pass that was stopped; empty where no approval could."""
+    failed = {finding.approval for finding in report.findings if finding.verdict is Verdict.FAIL}
+    return failed.pop() if len(failed) == 1 else ""
+
+
+def approved(report: GateReport) -> str:
+    """The breaking change that passed since somebody approved it; empty where there is none."""
+    passed = {finding.approval for finding in report.findings if finding.verdict is Verdict.PASS}
+    return max(passed, default="")
+
+
 def _finding(finding: GateFinding) -> Iterator[str]:
     yield f"{MARKS[finding.verdict]} {finding.gate}: {_place(finding)}{finding.what}"
     yield from (f"    {example}" for example in finding.examples)

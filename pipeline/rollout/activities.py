@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -14,7 +14,9 @@ from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Supe
 from pipeline.models import BUILD_ENTRY, is_placeholder
 from pipeline.rollout import diagnosis, policy
 from pipeline.rollout.messages import (
+    APPROVAL_ENTRY,
     QUARANTINE_ENTRY,
+    Approved,
     Before,
     Quarantined,
     RampTo,
@@ -138,7 +140,20 @@ class Activities:
         report = await gates.run(self._client, self._deployments, request)
         calls = await pending_calls(self._client, request.build.algorithm)
         others = [call.saved for call in calls if call.build_id != request.build.build_id]
-        return await gates.with_states(self._client, request.build, others, report)
+        told = await gates.with_states(self._client, request.build, others, report)
+        if gates.approved(told) in request.approvals:
+            await self._note_approval(request, gates.approved(told))
+        return told
+
+    async def _note_approval(self, request: gates.GateRequest, digest: str) -> None:
+        """Write into the version's metadata who approved its change, in the place of the quarantine for it."""
+        approved = Approved(digest=digest, by=request.by, reason=request.reason, at=datetime.now(UTC))
+        await self._deployments.write_metadata(
+            request.build.algorithm,
+            request.build.build_id,
+            {APPROVAL_ENTRY: approved.model_dump_json().encode()},
+            remove=(QUARANTINE_ENTRY,),
+        )
 
     @activity.defn(name="conduit.ramp")
     async def ramp(self, request: RampTo) -> None:
@@ -279,7 +294,8 @@ class Activities:
     async def quarantine(self, request: Quarantined) -> None:
         """Write into the version's metadata that it must not be promoted again, and why."""
         build = request.build
-        entry = request.quarantine.model_dump_json().encode()
+        # An older toolkit believes what it knows whole, and would take a build with more for a good one.
+        entry = request.quarantine.model_dump_json(exclude_defaults=True).encode()
         await self._deployments.write_metadata(build.algorithm, build.build_id, {QUARANTINE_ENTRY: entry})
 
     async def _live(self, algorithm: str, build_id: str) -> list[Worker]:

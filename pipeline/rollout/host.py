@@ -115,7 +115,10 @@ async def start(
                 id=workflow_id(build.algorithm),
                 task_queue=queue,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo=_memo(build.build_id, build.commit, request.by, request.reason, host),
+                memo={
+                    **_memo(build.build_id, build.commit, request.by, request.reason, host),
+                    "approved": " ".join(request.approvals),
+                },
                 static_summary=f"Release {build.build_id}",
             )
         except WorkflowAlreadyStartedError:
@@ -145,6 +148,17 @@ async def _leave(client: Client, build: Build, runtime: Runtime) -> None:
     if seen is not None and seen.ramping == build.build_id:
         await deployments.clear_ramp(seen)
     if not was_current(seen, build.build_id):
+        await asyncio.to_thread(runtime.stop, build.algorithm, build.build_id)
+
+
+async def end_cut_off(client: Client, build: Build, runtime: Runtime) -> None:
+    """End the release of a build whose host was killed after its quarantine: it had only workers left to stop."""
+    other = await in_flight(client, build.algorithm)
+    if other is None or other.build_id != build.build_id or other.host_is_alive:
+        return
+    await _end(client, build.algorithm, other)
+    seen = await Deployments(client).describe(build.algorithm)
+    if seen is None or build.build_id not in (seen.current, seen.ramping):
         await asyncio.to_thread(runtime.stop, build.algorithm, build.build_id)
 
 

@@ -12,6 +12,7 @@ from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Fault, Judged, Observe, Stage
 
 QUARANTINE_ENTRY = "conduit.quarantine"
+APPROVAL_ENTRY = "conduit.approval"
 PROGRESS = "progress"
 """The entry of a release's memo that says where it is."""
 
@@ -38,6 +39,9 @@ class ReleaseRequest(Value):
     by: str = Field(max_length=200)
     reason: str = Field(default="", max_length=1000)
     run_url: str = Field(default="", max_length=500)
+    approvals: tuple[str, ...] = Field(
+        default=(), description="digests of breaking changes of the contract that this person approved"
+    )
     over: tuple[BuildId | None, ...] | None = Field(
         default=None,
         description="what may be Current when it begins: it was compared with that; null: anything",
@@ -237,6 +241,16 @@ class Quarantine(Value):
 
     reason: str
     by: str
+    at: datetime
+    unless: str = Field(default="", description="the approval that lifts it; empty: only force does")
+
+
+class Approved(Value):
+    """Who approved a breaking change of the contract, and why."""
+
+    digest: str
+    by: str
+    reason: str
     at: datetime
 
 

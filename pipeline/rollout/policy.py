@@ -1,6 +1,6 @@
 """What a release may do in the state it finds. Pure: values in, a decision or an error out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -55,18 +55,22 @@ def refuse_older(commit: Commit, live: str, is_ancestor: Ancestry, *, force: boo
         )
 
 
-def refuse_quarantined(build_id: str, quarantine: Quarantine | None, *, force: bool) -> None:
-    """Refuse a build that was found bad.
+def refuse_quarantined(
+    build_id: str, quarantine: Quarantine | None, *, force: bool, approvals: Collection[str] = ()
+) -> None:
+    """Refuse a build that was found bad, unless what it was stopped for is approved by now.
 
     Raises:
         Quarantined: it was.
     """
-    if quarantine is not None and not force:
-        raise errors.Quarantined(
-            f"Build {build_id} is quarantined.",
-            why=f"{quarantine.by} on {quarantine.at:%Y-%m-%d %H:%M} UTC: {quarantine.reason or 'no reason given'}",
-            now="Commit a better one, or use --force with --reason.",
-        )
+    if quarantine is None or force or quarantine.unless in approvals:
+        return
+    approve = f"approve its change with --approve {quarantine.unless}" if quarantine.unless else "use --force"
+    raise errors.Quarantined(
+        f"Build {build_id} is quarantined.",
+        why=f"{quarantine.by} on {quarantine.at:%Y-%m-%d %H:%M} UTC: {quarantine.reason or 'no reason given'}",
+        now=f"Commit a better one, or {approve} and --reason.",
+    )
 
 
 def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: Ancestry) -> Begin:

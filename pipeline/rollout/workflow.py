@@ -125,6 +125,7 @@ class Rollout:
         self._propagated = True
         self._propagating: asyncio.Task[bool] | None = None
         self._retired: Retired | None = None
+        self._approval = ""
         self._last_told = ""
 
     @workflow.run
@@ -212,8 +213,15 @@ class Rollout:
         await step("describe", Activities.describe, about)
 
     async def _gate(self) -> Outcome:
-        request = GateRequest(build=self._request.build, current=self._before.promised, by=self._request.by)
+        request = GateRequest(
+            build=self._request.build,
+            current=self._before.promised,
+            by=self._request.by,
+            approvals=self._request.approvals,
+            reason=self._request.reason,
+        )
         report = await step("gate", Activities.gate, request, GATE)
+        self._approval = gates.approval(report)
         error = gates.failure(report)
         told = "; ".join(finding.what for finding in report.findings) or "nothing was found"
         judged = Judged(stage=Stage.GATE, verdict=report.verdict, reason=told)
@@ -297,7 +305,9 @@ class Rollout:
         if not blame:
             await step("stop", Activities.stop, self._build)
             return None
-        quarantine = Quarantine(reason=self._blame(), by=self._request.by, at=workflow.now())
+        quarantine = Quarantine(
+            reason=self._blame(), by=self._request.by, at=workflow.now(), unless=self._approval
+        )
         await self._try(
             "quarantine", Activities.quarantine, Quarantined(build=self._build, quarantine=quarantine)
         )

@@ -83,6 +83,8 @@ def test_an_unreachable_server_ends_red_with_its_cause_in_the_summary(github: Pa
         ("--registry", "evil example"),
         ("--repository", "host/name:tag"),
         ("--force",),
+        ("--approve", "00ca35e6f337"),
+        ("--approve", "everything", "--reason", "r"),
     ],
 )
 def test_options_that_are_none_are_a_wrong_command_line(github: Path, options: tuple[str, ...]) -> None:

@@ -135,10 +135,14 @@ def stage(
     tmp_path_factory: pytest.TempPathFactory,
     request: pytest.FixtureRequest,
 ) -> Iterator[Stage]:
-    """A good build is Current and was called, so that releases have a ramp; each file has its own algorithm."""
+    """A good build is Current and was called, so that releases have a ramp; each file has its own algorithm.
+
+    A file may have a repo of its own in `RESEARCH` and settings in `SETTINGS`.
+    """
+    files, settings = getattr(request.module, "RESEARCH", GOOD), getattr(request.module, "SETTINGS", SETTINGS)
     algorithm = request.module.__name__.rpartition(".")[2].replace("_", "-")
     conduit = Conduit(home=release_home, environment=temporal_server.environment)
-    repo = research_repo(tmp_path_factory.mktemp(algorithm) / "repo", algorithm, {**FILES, **GOOD}, SETTINGS)
+    repo = research_repo(tmp_path_factory.mktemp(algorithm) / "repo", algorithm, {**FILES, **files}, settings)
     made = Stage(conduit, repo, temporal_server)
     try:
         made.deliver()

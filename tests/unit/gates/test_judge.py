@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import ContractBroken, GateFailed
-from pipeline.gates import GateFinding, GateReport, Verdict, failure, lines
+from pipeline.gates import GateFinding, GateReport, Verdict, approval, approved, failure, lines
 from pipeline.gates.judge import Case, budget_findings, figures, replay_findings, smoke_findings, verdict
 from pipeline.gates.messages import LONGEST
 from pipeline.models import Build, Commit, Environment, build_id
@@ -170,6 +170,18 @@ def test_an_error_says_which_gates_a_build_failed() -> None:
     assert isinstance(error, GateFailed)
     assert error.what == "The build did not pass: contract and smoke."
     assert error.why == "a: bad"
+
+
+def test_an_approval_is_named_where_it_alone_would_have_let_a_build_pass() -> None:
+    def report(*found: tuple[Verdict, str]) -> GateReport:
+        findings = (GateFinding(gate="contract", verdict=v, what="w", approval=digest) for v, digest in found)
+        return GateReport(verdict=Verdict.FAIL, findings=tuple(findings))
+
+    breaks, other = (Verdict.FAIL, "00ca35e6f337"), (Verdict.FAIL, "")
+    assert approval(report(breaks, breaks, (Verdict.PASS, ""))) == "00ca35e6f337"
+    assert approval(report(breaks, other)) == approval(report(other)) == approval(report()) == ""
+    assert approved(report((Verdict.PASS, "00ca35e6f337"), (Verdict.PASS, ""))) == "00ca35e6f337"
+    assert approved(report(breaks)) == approved(report()) == ""
 
 
 def test_an_example_of_a_file_is_named_by_it() -> None:

@@ -80,7 +80,10 @@ def test_a_breaking_change_stops_and_names_the_way_out() -> None:
     [finding] = contract_findings(OLD, NEW, ())
     assert (finding.verdict, finding.activity) == (Verdict.FAIL, "identify")
     assert finding.examples == ("breaking    input $.level: is required now: callers that leave it out fail",)
-    assert f'approve-breaking = ["{approval(compare(OLD, NEW))}"]' in finding.now
+    digest = approval(compare(OLD, NEW))
+    assert f'approve-breaking = ["{digest}"]' in finding.now
+    assert f'conduit deliver --approve {digest} --reason "…"' in finding.now
+    assert finding.approval == digest
 
 
 def test_an_approval_is_for_one_change() -> None:

@@ -110,6 +110,18 @@ def test_a_quarantined_build_needs_force() -> None:
     refuse_quarantined("x-1", None, force=False)
 
 
+def test_what_a_build_was_stopped_for_is_approved_later() -> None:
+    quarantine = Quarantine(reason="it breaks callers", by="me", at=START, unless="00ca35e6f337")
+    with pytest.raises(errors.Quarantined) as refused:
+        refuse_quarantined("x-1", quarantine, force=False, approvals=("111111111111",))
+    assert "--approve 00ca35e6f337 and --reason" in refused.value.now
+    refuse_quarantined("x-1", quarantine, force=False, approvals=("00ca35e6f337",))
+    with pytest.raises(errors.Quarantined):
+        refuse_quarantined(
+            "x-1", quarantine.model_copy(update={"unless": ""}), force=False, approvals=("00ca35e6f337",)
+        )
+
+
 def test_the_roll_back_goes_to_the_build_that_was_current_last() -> None:
     seen = deployment(
         "now",
