@@ -4,23 +4,30 @@ import asyncio
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
+from pipeline import errors
 from pipeline.deployments import Deployments
 from pipeline.rollout.messages import workflow_id
 from pipeline.rollout.serving import RUNNER
 from pipeline.rollout.workflow import RollBack, Rollout
 from tests.integration.rollout.calls import call_once
-from tests.integration.rollout.conftest import Stage
-from tests.parts.conduit import Conduit, research_repo
+from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
+from tests.parts.conduit import Conduit, Outcome, research_repo
+from tests.parts.load import Called, Calling, running_load
+from tests.parts.repos import CONFIGURED, PROJECT
 from tests.parts.temporal import DevServer, temporal_binary
-from tests.parts.waiting import eventually_sync
+from tests.parts.waiting import eventually, eventually_sync
 
 QUICK = """\
 test = []
@@ -30,16 +37,32 @@ release.steps = [{ ramp = 50, for = "2s" }]
 release.inconclusive-limit = "1s"
 release.watch = "2s"
 """
-STEPS = ["register", "judge 50 %", "promote", "watch"]
+SHORT = """\
+release.steps = [{ ramp = 50, for = "1s" }]
+release.watch = "1s"
+"""
+WATCHED_ALONE = """\
+release.steps = []
+release.watch = "8s"
+"""
+STEPS = [("tidy", "start", "register", "gate"), ("ramp 50 %", "judge 50 %"), ("promote", "watch", "retire")]
+"""At each of which the command is killed in turn, before it is run to its end."""
+BAD = activity("raise RuntimeError('no weights')")
+BAD_STEPS = {
+    "in its ramp": (("judge 50 %", "undo", "stop"), SHORT),
+    "in its watch": (("watch", "undo", "quarantine"), WATCHED_ALONE),
+}
 
 
-def commit(stage: Stage) -> None:
-    pyproject = (stage.repo.folder / "pyproject.toml").read_text()
-    short = pyproject.replace('for = "3s"', 'for = "2s"').replace('watch = "8s"', 'watch = "2s"')
-    stage.repo.commit({"pyproject.toml": short, "README.md": uuid.uuid4().hex})
+def commit(stage: Stage, release: str, files: Mapping[str, str] = GOOD) -> None:
+    table = CONFIGURED.replace('"measure"', f'"{stage.algorithm}"')
+    kept = "\n".join(line for line in SETTINGS.splitlines() if line.split(" ")[0] not in release)
+    pyproject = {"pyproject.toml": f"{PROJECT}{table}{kept}\n{release}"}
+    stage.repo.commit({**files, **pyproject, "README.md": uuid.uuid4().hex})
 
 
 def killed_at(process: subprocess.Popen[str], step: str) -> None:
+    """Kill the command, and the Rollout's worker in it, as soon as it tells of a step."""
     assert process.stderr is not None
     seen = []
     for line in process.stderr:
@@ -51,18 +74,67 @@ def killed_at(process: subprocess.Popen[str], step: str) -> None:
     raise AssertionError(f"{step} did not come: {''.join(seen)}")
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_killed_release_is_begun_anew_by_the_same_command(stage: Stage, step: str) -> None:
-    asyncio.run(call_once(stage.server.address, stage.algorithm))
-    commit(stage)
-    arguments = ("deliver", "--project", str(stage.repo.folder), "--json")
-    before = stage.conduit.good("status", stage.algorithm, "--json").json["current"]["build_id"]
-    killed_at(stage.conduit.start(*arguments[:-1]), step)
-    build_id = stage.conduit.good(*arguments).json["build_id"]
-    told = stage.conduit.good("status", stage.algorithm, "--json").json
+@dataclass(frozen=True)
+class Ended:
+    """What a command that was killed and run again left behind, and what callers had of it."""
+
+    outcome: Outcome
+    called: Sequence[Called]
+    told: Any
+    alive: Mapping[str, int]
+
+
+async def killed_and_run_again(stage: Stage, steps: Sequence[str]) -> Ended:
+    arguments = ("deliver", "--project", str(stage.repo.folder))
+    client = await stage.client()
+    async with running_load(client, Calling(algorithm=stage.algorithm, pause=0.1), 6) as load:
+        await eventually(load.answers, within=60)
+        for step in steps:
+            await asyncio.to_thread(killed_at, stage.conduit.start(*arguments), step)
+        outcome = await asyncio.to_thread(stage.conduit, *arguments, "--json")
+        called = await load.finish()
+    assert stage.conduit.alive(stage.algorithm) == processes(stage)
+    return Ended(outcome, called, stage.conduit.status(stage.algorithm), processes(stage))
+
+
+def processes(stage: Stage) -> dict[str, int]:
+    """The algorithm's worker processes by build, by the system's word: the runtime's records are not asked."""
+    builds = stage.conduit.home / "builds" / stage.algorithm
+    words = [process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])]
+    settings = [Path(word) for line in words if "pipeline.worker" in line for word in line[-1:]]
+    return Counter(file.parent.name for file in settings if file.is_relative_to(builds))
+
+
+@pytest.mark.parametrize("steps", STEPS, ids=" ".join)
+async def test_a_killed_release_is_begun_anew_by_the_same_command(stage: Stage, steps: Sequence[str]) -> None:
+    before = (await stage.seen(await stage.client())).current
+    commit(stage, SHORT)
+    ended = await killed_and_run_again(stage, steps)
+    assert ended.outcome.code == 0, ended.outcome.err
+    build_id = ended.outcome.json["build_id"]
+    told = ended.told
     assert (told["current"]["build_id"], told["ramping"], told["release"]) == (build_id, None, None)
-    alive = stage.conduit.alive(stage.algorithm)
-    assert alive[build_id] == alive[before] == 1
+    assert all(one.right and not one.wrong for one in ended.called)
+    assert ended.alive[build_id] == ended.alive[before or ""] == 1
+
+
+@pytest.mark.parametrize("case", BAD_STEPS)
+async def test_a_bad_build_whose_release_is_killed_is_stopped_by_the_same_command(
+    stage: Stage, case: str
+) -> None:
+    steps, release = BAD_STEPS[case]
+    before = (await stage.seen(await stage.client())).current
+    commit(stage, release, BAD)
+    ended = await killed_and_run_again(stage, steps)
+    # Where it was killed after its quarantine, that is what the last run meets.
+    assert ended.outcome.code in (errors.BuildTurnedBad.exit_code, errors.Quarantined.exit_code)
+    told = ended.told
+    assert (told["current"]["build_id"], told["ramping"], told["release"]) == (before, None, None)
+    assert all(one.right and not one.wrong for one in ended.called)
+    [bad] = [one for one in told["builds"] if one["commit"] == stage.repo.head]
+    assert "calls failed" in bad["quarantined"]
+    assert ended.alive[before or ""] == 1
+    assert bad["build_id"] not in ended.alive
 
 
 async def test_every_release_and_roll_back_so_far_replays(stage: Stage) -> None:
