@@ -39,6 +39,11 @@ from pipeline.worker.trials import Compare, Trials
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
+LAST_POLL = ("TEMPORAL_POLL_SHUTDOWN_INTERRUPT_WAIT_MS", "1000")
+"""How long the SDK, which reads this variable, leaves its polls open after the worker was told to stop.
+
+Without it, it breaks them off at once, and the call that a poll is just being answered with is lost: to the server it
+is started, until its start-to-close or heartbeat timeout, and no worker ever heard of it."""
 CLEAN_UP = 2.0
 """Seconds that a cancelled activity gets to end by itself, after the grace."""
 HAND_BACK = 8.0
@@ -86,6 +91,7 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
     for number in SIGNALS:
         signal.signal(number, _leave_at_once)
     version = Version.of_environment(environment)
+    os.environ.setdefault(*LAST_POLL)
     # Only `async def` code runs in the loop: a plain setup hook may start a loop of its own.
     with asyncio.Runner() as runner:
         enter("importing")

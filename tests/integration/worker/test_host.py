@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflowservice.v1 import ListWorkersRequest
-from temporalio.client import WorkflowFailureError
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from pipeline.worker.settings import HostSettings
 from tests.integration.worker.conftest import Algorithm
+from tests.integration.worker.research import CALLS
 from tests.parts.ports import free_port
+from tests.parts.slow_line import slow_line
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually
 from tests.parts.worker_host import WorkerHost, worker_host
@@ -132,6 +135,33 @@ async def test_a_call_that_ends_within_the_grace_is_not_disturbed(
     assert host.wait() == 0
     assert host.phase
     assert host.phase.phase == "stopped"
+
+
+async def test_a_call_that_is_on_its_way_to_a_worker_that_stops_is_not_lost(
+    algorithm: Algorithm, temporal_server: DevServer, tmp_path: Path
+) -> None:
+    """Without `LAST_POLL` it is started for ever: the server gave it away, and no worker has it."""
+    (tmp_path / "calls.py").write_text(CALLS)
+    settings = HostSettings(task_queue=algorithm.name, activities=("calls",))
+    async with slow_line(temporal_server.address) as line:
+        environment = {**temporal_server.environment, "TEMPORAL_ADDRESS": line.address}
+        with worker_host(tmp_path, settings, build_id="b1", environment=environment) as host:
+            await algorithm.make_current("b1")
+            await algorithm.call("on_loop", {"number": 1})
+            line.hold()
+            call = await algorithm.start("on_loop", {"number": 2})
+            await eventually(lambda: _is_started(call))
+            host.terminate()
+            await asyncio.to_thread(host.wait_for, "stopping")
+            line.release()
+            answer = await asyncio.wait_for(call.result(), 60)
+            assert (answer["pid"], answer["doubled"]) == (host.pid, 4)
+            assert await asyncio.to_thread(host.wait) == 0
+
+
+async def _is_started(call: WorkflowHandle[Any, Any]) -> bool:
+    [pending] = (await call.describe()).raw_description.pending_activities or [None]
+    return pending is not None and pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
 
 
 async def test_a_thread_that_ignores_cancellation_neither_keeps_its_call_nor_the_process(
