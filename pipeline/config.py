@@ -69,6 +69,11 @@ class Config(Table):
         default=False,
         description="Whether each worker process also takes calls from a task queue of its own, for state in memory.",
     )
+    own_heartbeats: bool = Field(
+        default=False,
+        description="Whether an activity that heartbeats is left to do so alone, and its silence ends the attempt; "
+        "else its worker heartbeats for it too.",
+    )
     checkpoint_store: Argument | None = Field(
         default=None,
         description="Where checkpoints are kept that are too large for a heartbeat, such as s3://bucket/folder; "

@@ -196,6 +196,7 @@ def host_settings(project: Project, stage: Staged) -> HostSettings:
         grace=config.grace.total_seconds(),
         checkpoint_store=config.checkpoint_store,
         own_queue=config.own_queue,
+        own_heartbeats=config.own_heartbeats,
     )
 
 

@@ -113,5 +113,9 @@ def _call(workflow_id: str, run_id: str, info: PendingActivityInfo) -> PendingCa
 
 
 def _told(failure: Failure) -> str:
+    if failure.HasField("server_failure_info") and failure.HasField("cause"):
+        return _told(
+            failure.cause
+        )  # with a long traceback it is beyond the server's limit, and wrapped by it
     kind = failure.application_failure_info.type
     return f"{kind}: {failure.message}"[:LONGEST] if kind else failure.message[:LONGEST]

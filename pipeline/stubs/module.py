@@ -31,6 +31,8 @@ DEFAULTS = """
 DEFAULTS: workflow.ActivityConfig = {{
     "task_queue": "{algorithm}",
     "start_to_close_timeout": timedelta(minutes=10),
+    # The worker heartbeats for every call, as long as it lives: one that no worker has is soon tried again.
+    "heartbeat_timeout": timedelta(seconds=30),
     # No limit of attempts: a call that fails on a bad build completes on the good one.
     "retry_policy": RetryPolicy(maximum_interval=timedelta(seconds=30)),
 }}

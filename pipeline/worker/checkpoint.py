@@ -210,7 +210,7 @@ class Checkpoint(Generic[State]):
             that takes what the activity heartbeated before it had a checkpoint.
         handover: whether a running call may stop at any `save` and go on from there on another build.
         every: the least time between two saves that are sent; what is saved last is always sent before an attempt
-            ends. Temporal itself sends heartbeats no closer than 80 % of the caller's heartbeat timeout.
+            ends. Heartbeats are sent no closer than 80 % of the caller's heartbeat timeout, or ten seconds.
     """
 
     def __init__(

@@ -27,6 +27,7 @@ from pipeline.worker.connection import connect
 from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import HostFailure
 from pipeline.worker.handover import Handover
+from pipeline.worker.heartbeats import Heartbeats
 from pipeline.worker.hooks import find_codec, find_function
 from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.phases import enter
@@ -46,6 +47,9 @@ Without it, it breaks them off at once, and the call that a poll is just being a
 is started, until its start-to-close or heartbeat timeout, and no worker ever heard of it."""
 CLEAN_UP = 2.0
 """Seconds that a cancelled activity gets to end by itself, after the grace."""
+BEAT = timedelta(seconds=10)
+"""Between two heartbeats of a call that are sent, at most. Else it is 80 % of the caller's heartbeat timeout, which
+leaves little time for a server that is slow to hear the next one, and much state unsent if the worker is killed."""
 HAND_BACK = 8.0
 """Seconds in which the server must have heard of the calls that are handed back; it takes a fraction of one."""
 
@@ -134,9 +138,8 @@ async def _serve(settings: HostSettings, version: Version, research: Research, h
     states = SavedStates(client, settings.task_queue, handover.store)
     research_calls = [one.call for one in research.activities]
     functions: list[Callable[..., Any]] = [*research_calls, calls.ledger.served, states.unread]
-    workers = _workers(
-        client, settings, version, activities=functions, interceptors=[calls, handover], stop=stop
-    )
+    interceptors = [Heartbeats(own=settings.own_heartbeats), calls, handover]
+    workers = _workers(client, settings, version, activities=functions, interceptors=interceptors, stop=stop)
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     enter("polling", why=identity)
@@ -168,6 +171,7 @@ def _workers(
         "activity_executor": threads,
         "max_concurrent_activities": settings.max_concurrent_activities,
         "graceful_shutdown_timeout": timedelta(seconds=settings.grace),
+        "max_heartbeat_throttle_interval": BEAT,
         "interceptors": interceptors,
         "on_fatal_error": stop_on_fatal_error,
     }

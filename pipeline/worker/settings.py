@@ -38,3 +38,7 @@ class HostSettings(BaseModel):
     own_queue: bool = Field(
         default=False, description="whether each worker process also takes calls from a task queue of its own"
     )
+    own_heartbeats: bool = Field(
+        default=False,
+        description="whether a call that heartbeats itself is left to do so, and its silence ends the attempt",
+    )

@@ -86,7 +86,7 @@ class FileStore:
             except Exception as error:  # each file system has its own
                 pause = FIRST_PAUSE * 2**attempt
                 if time.monotonic() + pause > deadline:
-                    raise self._away(error) from error
+                    raise self._away(error) from None
                 time.sleep(pause)
         raise AssertionError  # it never stops counting
 

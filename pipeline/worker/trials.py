@@ -5,19 +5,16 @@ where that is asked for and payloads are not encoded.
 """
 
 import asyncio
-import contextlib
 import functools
-import inspect
 import json
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
-from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.converter import ActivitySerializationContext, DataConverter
@@ -32,8 +29,6 @@ from pipeline.worker.payloads import problems, require_count
 from pipeline.worker.probe import HEADER, Example, Reference, Trial, Tried
 from pipeline.worker.recorded import Histories, Recorded
 
-BEAT = 1.0
-"""Seconds between two heartbeats of a trial."""
 LONGEST = 300
 
 Compare = Callable[[Any, Any], Any]
@@ -80,32 +75,30 @@ class Trials:
     ) -> Tried:
         its = self._activities[trial.activity]
         is_secret = trial.example is None and self._client.data_converter.payload_codec is not None
-        async with _heartbeats(_from_loop):
-            case = await self._case(trial)
-            if isinstance(case, str):
-                return Tried(number=trial.number, outcome="unread", why=case)
-            told = functools.partial(
-                Tried, number=trial.number, caller=case.recorded.caller if case.recorded else None
-            )
-            try:
-                input.args = await case.converter.decode(case.input, list(its.parameters) or None)
-                require_count(trial.activity, input.fn, list(input.args))
-            except Exception as error:  # research models run code of their own here
-                return told(outcome="refused", why=_refusal(error, is_secret=is_secret))
+        case = await self._case(trial)
+        if isinstance(case, str):
+            return Tried(number=trial.number, outcome="unread", why=case)
+        told = functools.partial(
+            Tried, number=trial.number, caller=case.recorded.caller if case.recorded else None
+        )
+        try:
+            input.args = await case.converter.decode(case.input, list(its.parameters) or None)
+            require_count(trial.activity, input.fn, list(input.args))
+        except Exception as error:  # research models run code of their own here
+            return told(outcome="refused", why=_refusal(error, is_secret=is_secret))
         if not trial.run:
             return told(outcome="same")
         show = trial.show and not is_secret
-        async with _heartbeats(_of_running(input)):
-            begun = time.perf_counter()
-            try:
-                answer = await next.execute_activity(input)
-            except Exception as error:
-                why = _failure(error, show=show)
-                return told(outcome="failed", why=why, seconds=time.perf_counter() - begun)
-            seconds = time.perf_counter() - begun
-            if not case.output:
-                return told(outcome="same", seconds=seconds)
-            found = await self._differences(trial, its, case, answer, show=show)
+        begun = time.perf_counter()
+        try:
+            answer = await next.execute_activity(input)
+        except Exception as error:
+            why = _failure(error, show=show)
+            return told(outcome="failed", why=why, seconds=time.perf_counter() - begun)
+        seconds = time.perf_counter() - begun
+        if not case.output:
+            return told(outcome="same", seconds=seconds)
+        found = await self._differences(trial, its, case, answer, show=show)
         outcome = "different" if found else "same"
         return told(outcome=outcome, seconds=seconds, compared=True, differences=tuple(found))
 
@@ -166,51 +159,6 @@ class Trials:
         if isinstance(same, str):
             return [(same if show else "differs, says the function that compares")[:LONGEST]] if same else []
         return [] if same else ["differs, says the function that compares"]
-
-
-Beat = Callable[[], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def _heartbeats(beat: Beat) -> AsyncIterator[None]:
-    beating = asyncio.create_task(_beat(beat))
-    try:
-        yield
-    finally:
-        beating.cancel()
-
-
-async def _beat(beat: Beat) -> None:
-    while activity.info().heartbeat_timeout is not None:
-        await beat()
-        await asyncio.sleep(BEAT)
-
-
-async def _from_loop() -> None:
-    activity.heartbeat()
-
-
-def _of_running(input: ExecuteActivityInput) -> Beat:
-    """How an activity heartbeats while it runs.
-
-    As soon as a thread runs it, the SDK lets its heartbeat wait for the loop, where it must not be called from then
-    on; before, it may be called nowhere else. So this waits for the thread to begin.
-    """
-    if inspect.iscoroutinefunction(input.fn):
-        return _from_loop
-    call, loop, begun = input.fn, asyncio.get_running_loop(), asyncio.Event()
-
-    @functools.wraps(call)
-    def begin(*arguments: Any) -> Any:
-        loop.call_soon_threadsafe(begun.set)
-        return call(*arguments)
-
-    async def from_thread() -> None:
-        await begun.wait()
-        await asyncio.to_thread(activity.heartbeat)
-
-    input.fn = begin
-    return from_thread
 
 
 def _json(value: JsonValue) -> Payload:

@@ -49,7 +49,12 @@ async def make_current(client: Client, deployment: str, build_id: str) -> None:
 
     async def propagated() -> bool:
         asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=deployment)
-        seen = await client.workflow_service.describe_worker_deployment(asked)
+        try:
+            seen = await client.workflow_service.describe_worker_deployment(asked)
+        except RPCError as error:
+            if error.status == RPCStatusCode.RESOURCE_EXHAUSTED:
+                return False  # asked too often for a deployment that is busy with a change
+            raise
         return seen.worker_deployment_info.routing_config_update_state != IN_PROGRESS
 
     await eventually(registered)

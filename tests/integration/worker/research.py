@@ -144,6 +144,14 @@ def pool_broken(question: Question) -> Answer:
 
 
 @activity.defn
+def verbose(question: Question) -> Answer:
+    """Fail with more words than the server keeps of a call that is tried again."""
+    from temporalio.exceptions import ApplicationError
+
+    raise ApplicationError("no " * 3000, type="Verbose")
+
+
+@activity.defn
 def brief(question: Question) -> Answer:
     """End soon after the worker was told to stop."""
     counted(0)

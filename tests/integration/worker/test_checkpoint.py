@@ -12,6 +12,7 @@ import pytest
 from temporalio.client import WorkflowHandle
 
 from pipeline.gates.probing import Target, probe
+from pipeline.rollout.pending import of_workflows
 from pipeline.worker.probe import ProbeRequest, SavedCall
 from tests.integration.worker import long_running
 from tests.integration.worker.conftest import Algorithm
@@ -89,14 +90,13 @@ async def unread_by(algorithm: Algorithm, build_id: str, call: Handle) -> str:
     return "".join(one.why for one in answer.unread)
 
 
-async def has_failed(call: Handle) -> str:
+async def has_failed(algorithm: Algorithm, call: Handle) -> str:
     """Wait until an attempt failed and not by hand-over; why."""
 
     async def failed() -> str:
-        pending = (await call.describe()).raw_description.pending_activities
-        failures = [one.last_failure for one in pending if one.HasField("last_failure")]
+        calls = await of_workflows(algorithm.client, algorithm.name, [(call.id, call.result_run_id or "")])
         types = ("UnreadableState", "StateTooLarge", "StoreAway")
-        return "".join(f.message for f in failures if f.application_failure_info.type in types)
+        return "".join(one.failure for one in calls if one.failure.startswith(types))
 
     return await eventually(failed, within=60)
 
@@ -149,7 +149,7 @@ async def test_state_that_a_build_cannot_read_waits_for_one_that_can(
     await is_registered_soon(algorithm, "b2")
     assert "'sum' of version 1 cannot be read" in await unread_by(algorithm, "b2", call)
     await algorithm.make_current("b2")
-    assert "'sum' of version 1 cannot be read" in await has_failed(call)
+    assert "'sum' of version 1 cannot be read" in await has_failed(algorithm, call)
     start_version("b3", SECOND)
     await is_registered_soon(algorithm, "b3")
     assert await unread_by(algorithm, "b3", call) == ""
@@ -200,7 +200,7 @@ async def test_large_state_is_in_the_store_and_a_worker_that_stops_leaves_it_to_
     assert old.wait() == 0
     await is_at_work(tmp_path, call, "b2", steps=5)
     point(store, nothing)
-    assert f"store {store} does not answer" in await has_failed(call)
+    assert f"store {store} does not answer" in await has_failed(algorithm, call)
     point(store, kept)
     await is_at_work(tmp_path, call, "b2", steps=50)
     long_running.finish(tmp_path)
@@ -217,7 +217,7 @@ async def test_state_that_temporal_would_not_take_is_told_to_the_caller(
     start_version("b1", FIRST)
     await algorithm.make_current("b1")
     call = await begin(algorithm, "add_in_thread", Work(padding=3_000_000))
-    told = await has_failed(call)
+    told = await has_failed(algorithm, call)
     assert "state 'sum' has 3,000," in told
     assert "`checkpoint-store`" in told
 

@@ -10,6 +10,7 @@ from temporalio.api.workflowservice.v1 import ListWorkersRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from pipeline.rollout.pending import of_workflows
 from pipeline.worker.settings import HostSettings
 from tests.integration.worker.conftest import Algorithm
 from tests.integration.worker.research import CALLS
@@ -157,6 +158,22 @@ async def test_a_call_that_is_on_its_way_to_a_worker_that_stops_is_not_lost(
             answer = await asyncio.wait_for(call.result(), 60)
             assert (answer["pid"], answer["doubled"]) == (host.pid, 4)
             assert await asyncio.to_thread(host.wait) == 0
+
+
+async def test_a_failure_that_the_server_wraps_for_its_size_keeps_its_kind(
+    algorithm: Algorithm, start_host: StartHost
+) -> None:
+    start_host("b1")
+    await algorithm.make_current("b1")
+    call = await algorithm.start("verbose", {"number": 1})
+
+    async def told() -> str:
+        calls = await of_workflows(algorithm.client, algorithm.name, [(call.id, call.result_run_id or "")])
+        return "".join(one.failure for one in calls)
+
+    assert (await eventually(told)).startswith("Verbose: no no no ")
+    [pending] = (await call.describe()).raw_description.pending_activities
+    assert pending.last_failure.message == "Failure exceeds size limit."
 
 
 async def _is_started(call: WorkflowHandle[Any, Any]) -> bool:

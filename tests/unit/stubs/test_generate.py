@@ -123,6 +123,8 @@ def test_there_is_one_documented_function_for_each_activity(imported: Importer, 
     assert stubs.split_audio_v2.__doc__ == "Call `split.Audio-v2`."
     assert stubs.CONTRACT_DIGEST.startswith("sha256:")
     assert stubs.DEFAULTS["task_queue"] == "speaker-id"
+    # Without it, a call that was lost or whose worker died comes back after the start-to-close timeout only.
+    assert stubs.DEFAULTS["heartbeat_timeout"] < stubs.DEFAULTS["start_to_close_timeout"] / 10
 
 
 def test_the_module_needs_temporalio_and_pydantic_only(research_stubs: str, tmp_path: Path) -> None:
