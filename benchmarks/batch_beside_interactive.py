@@ -1,11 +1,12 @@
 """Interactive calls beside a backfill: their latency with and without it, and what the backfill gets done.
 
-Two workers of ten slots each, of which the backfill takes all but four; calls of one second.
+Two workers of ten slots each, of which the backfill takes all but four; calls of so many seconds.
 A trickle of interactive workflows is measured alone, then while ten thousand clips of an archive go through the same
 workers, then alone again. The target: the p95 with batch is at most 1.5 times that without, and batch gets the
-capacity that is left. From the repository's root:
+capacity that is left. What is in the queue's hands is told apart from what is in the server's: the p95 of how long a
+call waited for a worker, and how much processor time was used. From the repository's root:
 
-    python -m benchmarks.batch_beside_interactive [--clips 10000] [--batch 16]
+    python -m benchmarks.batch_beside_interactive [--clips 10000] [--batch 16] [--hold 0.25] [--batch-slots 5]
 """
 
 import argparse
@@ -16,25 +17,29 @@ import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import psutil
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Worker
 
 from benchmarks.parts import leave, temporal_program
 from pipeline.worker.served import percentile
-from pipeline.worker.settings import HostSettings
+from pipeline.worker.settings import HostSettings, batch_of
 from tests.parts.temporal import DevServer
 from tests.parts.versions import make_current
 from tests.parts.worker_host import worker_host
 from workflows.archive import Archive
 from workflows.backfill import ArchiveBackfillWorkflow
 from workflows.identification import SpeakerIdentificationWorkflow
-from workflows.models import AudioClip, Backfill, BackfillProgress, IdentificationRequest
+from workflows.models import AudioClip, Backfill, BackfillProgress, IdentificationRequest, SpeakerID
 from workflows.worker import WORKFLOWS
 
-HOLD = 1.0
 SLOTS = 10
 WORKERS = 2
 PERIOD = 0.5
@@ -46,7 +51,7 @@ TARGET = 1.5
 QUEUE = "speaker-id"
 ENGINEERS = "speaker-workflows"
 
-ALGORITHM = f"""\
+ALGORITHM = """\
 import asyncio
 
 from pydantic import BaseModel, ConfigDict
@@ -65,24 +70,54 @@ class SpeakerID(BaseModel):
 
 @activity.defn
 async def identify_speaker(clip: AudioClip) -> SpeakerID:
-    await asyncio.sleep({HOLD})
+    await asyncio.sleep(HOLD)
     return SpeakerID(speaker="anyone", confidence=1)
 """
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is asked of the workers."""
+
+    clips: int
+    batch: int
+    """Calls of the backfill under way at most."""
+    hold: float
+    """Seconds that a call takes."""
+    batch_slots: int
+    """Of each worker; 0: the backfill's calls are on the algorithm's own queue."""
+
+    @property
+    def queue(self) -> str:
+        """The backfill's."""
+        return batch_of(QUEUE) if self.batch_slots else QUEUE
+
+
+class Taken(NamedTuple):
+    """Seconds of one interactive workflow."""
+
+    seconds: float
+    waited: float
+    """Of these, those that its call waited for a worker."""
+
+
 @asynccontextmanager
-async def running(server: DevServer, folder: Path) -> AsyncIterator[Client]:
+async def running(server: DevServer, folder: Path, load: Load) -> AsyncIterator[Client]:
     """Start the algorithm's two workers and the engineers' one."""
     client = await Client.connect(server.address, data_converter=pydantic_data_converter)
-    (folder / "speaker.py").write_text(ALGORITHM)
+    (folder / "speaker.py").write_text(ALGORITHM.replace("HOLD", str(load.hold)))
     archive = Archive(folder / "archive")
+    settings = HostSettings(
+        task_queue=QUEUE,
+        activities=("speaker",),
+        max_concurrent_activities=SLOTS,
+        batch_slots=load.batch_slots,
+    )
     with ExitStack() as stack:
         for _ in range(WORKERS):
-            settings = HostSettings(
-                task_queue=QUEUE, activities=("speaker",), max_concurrent_activities=SLOTS
-            )
             stack.enter_context(worker_host(folder, settings, build_id="b1", environment=server.environment))
-        await make_current(client, QUEUE, "b1")
+        for queue in {QUEUE, load.queue}:
+            await make_current(client, queue, "b1")
         threads = stack.enter_context(ThreadPoolExecutor(4))
         async with Worker(
             client,
@@ -103,58 +138,83 @@ def write_archive(folder: Path, clips: int) -> None:
         (customer / f"{number:06}.wav").write_bytes(b"a clip of little content")
 
 
-async def identify(client: Client) -> float:
-    """The seconds that one interactive workflow takes."""
+async def identify(client: Client) -> Taken:
+    """What one interactive workflow takes."""
     begun = time.perf_counter()
-    await client.execute_workflow(
+    handle: WorkflowHandle[SpeakerIdentificationWorkflow, SpeakerID] = await client.start_workflow(
         SpeakerIdentificationWorkflow.run,
         IdentificationRequest(clip=AudioClip(wav=b"a clip"), task_queue=QUEUE),
         id=f"identify-{uuid.uuid4()}",
         task_queue=ENGINEERS,
     )
-    return time.perf_counter() - begun
+    await handle.result()
+    seconds = time.perf_counter() - begun
+    return Taken(seconds, await waited(handle))
 
 
-async def trickle(client: Client, until: asyncio.Task[object] | None = None) -> list[float]:
+async def waited(handle: WorkflowHandle[Any, Any]) -> float:
+    """The seconds that a workflow's call waited for a worker."""
+    at = {event.event_type: event.event_time.ToDatetime(UTC) async for event in handle.fetch_history_events()}
+    scheduled = at[EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED]
+    return (at[EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED] - scheduled).total_seconds()
+
+
+async def trickle(client: Client, until: asyncio.Task[object] | None = None) -> list[Taken]:
     """Start interactive workflows at an even pace: a number of them, or until something ends."""
-    started: list[asyncio.Task[float]] = []
+    started: list[asyncio.Task[Taken]] = []
     while not until.done() if until else len(started) < ALONE:
         started.append(asyncio.create_task(identify(client)))
         await asyncio.sleep(PERIOD)
     return list(await asyncio.gather(*started))
 
 
-async def measure(server: DevServer, folder: Path, clips: int, batch: int) -> None:
+async def measure(server: DevServer, folder: Path, load: Load) -> None:
     """Measure and print."""
-    async with running(server, folder) as client:
+    async with running(server, folder, load) as client:
         await identify(client)
-        before = await trickle(client)
-        begun = time.perf_counter()
+        idle, before = psutil.cpu_times(), await trickle(client)
+        begun, busy = time.perf_counter(), psutil.cpu_times()
         handle: WorkflowHandle[ArchiveBackfillWorkflow, BackfillProgress] = await client.start_workflow(
             ArchiveBackfillWorkflow.run,
-            Backfill(batch=batch, task_queue=QUEUE),
+            Backfill(batch=load.batch, task_queue=load.queue),
             id="backfill",
             task_queue=ENGINEERS,
         )
         backfill = asyncio.create_task(handle.result())
         beside = await trickle(client, backfill)
-        seconds = time.perf_counter() - begun
+        seconds, done = time.perf_counter() - begun, psutil.cpu_times()
         after = await trickle(client)
-        report(before + after, beside, (await backfill).identified, seconds)
+        print(f"processors in use: {used(idle, busy):.0%} alone, {used(busy, done):.0%} beside batch")
+        report(load, before + after, beside, (await backfill).identified, seconds)
 
 
-def report(alone: list[float], beside: list[float], clips: int, seconds: float) -> None:
+def used(since: Any, now: Any) -> float:
+    """The share of the machine's processor time that was used between two looks, by whomever."""
+    spent = [later - earlier for earlier, later in zip(since, now, strict=True)]
+    return 1.0 - float(now.idle - since.idle) / float(sum(spent))
+
+
+def report(load: Load, alone: list[Taken], beside: list[Taken], clips: int, seconds: float) -> None:
     """Print the figures."""
     for name, taken in (("alone", alone), ("beside batch", beside)):
-        p50, p95 = (percentile(sorted(taken), share) for share in (0.5, 0.95))
-        print(f"interactive {name}: {len(taken)} workflows, p50 {p50:.3f} s, p95 {p95:.3f} s")
-    ratio = (percentile(sorted(beside), 0.95) or 0) / (percentile(sorted(alone), 0.95) or 1)
+        p50, p95 = (percentile(sorted(one.seconds for one in taken), share) for share in (0.5, 0.95))
+        wait = percentile(sorted(one.waited for one in taken), 0.95)
+        print(
+            f"interactive {name}: {len(taken)} workflows, p50 {p50:.3f} s, p95 {p95:.3f} s; "
+            f"p95 of the wait for a worker {wait:.3f} s"
+        )
+    ratio = p95_of(beside) / p95_of(alone)
     print(f"p95 beside batch: {ratio:.2f} times that alone (target: {TARGET})")
-    capacity = WORKERS * SLOTS / HOLD - 1 / PERIOD
+    capacity = WORKERS * (load.batch_slots or SLOTS) / load.hold - (0 if load.batch_slots else 1 / PERIOD)
     print(
         f"batch: {clips} clips in {seconds:.0f} s, {clips / seconds:.1f} a second; "
         f"{clips / seconds / capacity:.0%} of the {capacity:.0f} that interactive calls leave"
     )
+
+
+def p95_of(taken: list[Taken]) -> float:
+    """The p95 of what workflows took."""
+    return percentile(sorted(one.seconds for one in taken), 0.95) or 0.0
 
 
 def main() -> None:
@@ -162,13 +222,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--clips", type=int, default=10_000)
     parser.add_argument("--batch", type=int, default=16, help="calls of the backfill under way at most")
+    parser.add_argument("--hold", type=float, default=1.0, help="seconds that a call takes")
+    parser.add_argument(
+        "--batch-slots", type=int, default=0, help="of each worker, for a queue of the batch's own"
+    )
     arguments = parser.parse_args()
+    load = Load(arguments.clips, arguments.batch, arguments.hold, arguments.batch_slots)
     with (
         tempfile.TemporaryDirectory(prefix="conduit-benchmark-") as name,
         DevServer(temporal_program(), Path(name)) as server,
     ):
-        write_archive(Path(name) / "archive", arguments.clips)
-        asyncio.run(measure(server, Path(name), arguments.clips, arguments.batch))
+        write_archive(Path(name) / "archive", load.clips)
+        asyncio.run(measure(server, Path(name), load))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from pipeline.errors import ConduitError, InvalidAlgorithmName, InvalidValue, NotConfigured, UnknownKey
@@ -87,6 +94,19 @@ class Config(Table):
     gates: GateOptions = Field(
         default=GateOptions(), description="What a build has to pass before any production call."
     )
+
+    @property
+    def batch_slots(self) -> int:
+        """How many calls of the batch queue one worker runs at once; none without `offline-first`."""
+        first = self.release.offline_first
+        return first.of(self.max_concurrent_activities) if first else 0
+
+    @field_validator("release")
+    @classmethod
+    def _has_room_for_both(cls, release: ReleaseOptions, others: ValidationInfo) -> ReleaseOptions:
+        if release.offline_first and others.data.get("max_concurrent_activities") == 1:
+            raise ValueError("offline-first needs max-concurrent-activities of 2 or more, one for each queue")
+        return release
 
 
 def parse(pyproject: str) -> Config:

@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline.backfill.messages import Answered, Recalled
 from pipeline.deployments import Version
+from pipeline.worker.settings import queues_of
 
 OURS = "conduit"
 """How the types of our own workflows begin: what they call is no production call."""
@@ -89,7 +90,10 @@ def _calls(history: WorkflowHistory, task_queue: str) -> list[_Call]:
     for event in history.events:
         if event.HasField("activity_task_scheduled_event_attributes"):
             its = event.activity_task_scheduled_event_attributes
-            if its.task_queue.name == task_queue and len(its.input.payloads) <= MAX_ACTIVITY_INPUTS:
+            if (
+                its.task_queue.name in queues_of(task_queue)
+                and len(its.input.payloads) <= MAX_ACTIVITY_INPUTS
+            ):
                 scheduled[event.event_id] = its
         elif event.HasField("activity_task_started_event_attributes"):
             started = event.activity_task_started_event_attributes

@@ -68,6 +68,7 @@ class Backfill(Value):
     """Where a backfill is: the input of one run of its workflow, and its whole state."""
 
     header: Header
+    task_queue: str = Field(default="", description="that the calls are made on; empty: the algorithm's own")
     plan: Path
     output: Path
     batch: int = Field(ge=1, le=500)

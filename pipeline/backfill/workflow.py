@@ -124,7 +124,7 @@ class Recompute:
         answer: RawValue = await workflow.execute_activity(
             recalled.call.activity,
             args=[] if recalled.input is None else [RawValue(Payload.FromString(recalled.input))],
-            task_queue=self._backfill.header.algorithm,
+            task_queue=self._backfill.task_queue or self._backfill.header.algorithm,
             result_type=RawValue,
             start_to_close_timeout=timedelta(seconds=start_to_close) if start_to_close else START_TO_CLOSE,
             heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,

@@ -193,6 +193,7 @@ def host_settings(project: Project, stage: Staged) -> HostSettings:
         codec=config.codec,
         compare=config.gates.replay.compare,
         max_concurrent_activities=config.max_concurrent_activities,
+        batch_slots=config.batch_slots,
         grace=config.grace.total_seconds(),
         checkpoint_store=config.checkpoint_store,
         own_queue=config.own_queue,

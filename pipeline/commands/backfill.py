@@ -12,6 +12,7 @@ from pipeline.commands.session import Session, deployment
 from pipeline.deployments import Deployment, Deployments, Version
 from pipeline.errors import NoLiveWorker, OutputUnusable, UnknownBuild
 from pipeline.models import Value, algorithm_name
+from pipeline.worker.settings import batch_of
 
 
 class BackfillWishes(Value):
@@ -64,7 +65,16 @@ async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> 
     plan = await _planned(session, client, seen, header, wishes)
     calls = files.count_planned(plan)
     if wishes.yes and files.count_done(wishes.output) < calls:
-        await _run(session, client, header, wishes, calls)
+        work = Backfill(
+            header=header,
+            task_queue=await _queue(client, seen),
+            plan=files.plan_of(wishes.output).resolve(),
+            output=wishes.output.resolve(),
+            batch=wishes.batch,
+            priority=wishes.priority,
+            done=files.count_done(wishes.output),
+        )
+        await _run(session, client, work, calls)
     return Backfilled(
         algorithm=seen.name,
         build_id=header.build_id,
@@ -121,15 +131,13 @@ async def _write_plan(
         ) from error
 
 
-async def _run(session: Session, client: Client, header: Header, wishes: BackfillWishes, calls: int) -> None:
-    work = Backfill(
-        header=header,
-        plan=files.plan_of(wishes.output).resolve(),
-        output=wishes.output.resolve(),
-        batch=wishes.batch,
-        priority=wishes.priority,
-        done=files.count_done(wishes.output),
-    )
+async def _queue(client: Client, seen: Deployment) -> str:
+    """The batch queue, where the live build takes its calls; else the algorithm's own."""
+    batch = await Deployments(client).describe(batch_of(seen.name))
+    return batch.name if batch is not None and batch.current == seen.current else seen.name
+
+
+async def _run(session: Session, client: Client, work: Backfill, calls: int) -> None:
     told = -1
 
     def tell(progress: Progress) -> None:

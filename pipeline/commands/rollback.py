@@ -23,6 +23,8 @@ class RolledBack(Value):
     build_id: str
     quarantined: str
     propagated: bool
+    batch: str | None = None
+    """The build that batch calls go to, where the algorithm has a batch queue."""
 
     @property
     def undo(self) -> str:
@@ -33,6 +35,7 @@ class RolledBack(Value):
         """The closing lines for people."""
         return [
             f"{self.algorithm}: build {self.build_id} is live again; {self.quarantined} is quarantined.",
+            *([f"  batch calls go to {self.batch}"] if self.batch else []),
             *([] if self.propagated else [NOT_PROPAGATED]),
             f"  undo: {self.undo}",
         ]
@@ -76,7 +79,13 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
             routed = await roll_back(client, request, runtime, session.report.on_step)
         finally:
             await see_what_is_live(story, deployments, record)
-        done = RolledBack(algorithm=algorithm, build_id=target, quarantined=bad, propagated=routed.propagated)
+        done = RolledBack(
+            algorithm=algorithm,
+            build_id=target,
+            quarantined=bad,
+            propagated=routed.propagated,
+            batch=routed.batch,
+        )
         story.decision, story.undo = "rolled-back", done.undo
         return done
 

@@ -2,7 +2,7 @@
 
 import getpass
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from pipeline.report import Report
 from pipeline.rollout.controller import EveryRuntime
 from pipeline.rollout.messages import QUARANTINE_ENTRY, Quarantine, Registered
 from pipeline.runtimes import RUNTIMES, Runtime, RuntimeOptions, runtime
+from pipeline.worker.settings import batch_of
 
 NOT_PROPAGATED = "  warning: Temporal still says that some task queues may not know it; see `conduit status`."
 
@@ -97,13 +98,19 @@ async def deployment(deployments: Deployments, algorithm: str) -> Deployment:
     """
     seen = await deployments.describe(algorithm)
     if seen is None:
-        names = ", ".join(await deployments.names()) or "none"
+        names = ", ".join(algorithms(await deployments.names())) or "none"
         raise UnknownAlgorithm(
             f"Temporal knows no algorithm {algorithm[:80]!r}.",
             why=f"It knows: {names}.",
             now="Check the name and TEMPORAL_NAMESPACE, or deliver it first.",
         )
     return seen
+
+
+def algorithms(deployments: Iterable[str]) -> tuple[str, ...]:
+    """Those of the deployments that are algorithms' own: not those which route their batch calls."""
+    names = set(deployments)
+    return tuple(sorted(names - {batch_of(name) for name in names}))
 
 
 class About(dict[str, bytes]):

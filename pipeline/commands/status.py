@@ -1,15 +1,16 @@
 """`conduit status`: what is live, by what Temporal says of it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from pipeline.commands.control import progress_of
-from pipeline.commands.session import About, Session, about, deployment
+from pipeline.commands.session import About, Session, about, algorithms, deployment
 from pipeline.deployments import Deployment, Deployments, Status, Version, Worker
 from pipeline.models import Value
 from pipeline.rollout.host import running
 from pipeline.rollout.messages import Progress
+from pipeline.worker.settings import batch_of
 
 MOST = 20
 """How many builds are shown, the newest first; each costs a request, and the server counts them."""
@@ -53,6 +54,8 @@ class AlgorithmStatus(Value):
     ramping: Ramp | None
     propagated: bool
     builds: tuple[BuildStatus, ...]
+    batch: Live | None = None
+    """The build that calls on the batch queue go to; none where there is no such queue."""
     release: Progress | None = None
     """The release that is running, if one is."""
 
@@ -69,14 +72,21 @@ async def status(session: Session, algorithm: str) -> AlgorithmStatus:
     release = await running(client, algorithm)
     shown = _shown(seen)
     entries = await asyncio.gather(*(about(deployments, algorithm, v.build_id) for v in shown))
+    batch = await deployments.describe(batch_of(algorithm))
     live = await deployments.live(lambda: deployments.workers(algorithm))
-    found = summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live)
-    return found.model_copy(update={"release": await progress_of(release) if release else None})
+    for_batch = await deployments.workers(batch.name) if batch else ()
+    found = summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live, for_batch)
+    return found.model_copy(
+        update={
+            "batch": _live(batch, found.builds) if batch else None,
+            "release": await progress_of(release) if release else None,
+        }
+    )
 
 
 async def names(session: Session) -> tuple[str, ...]:
     """The algorithms that Temporal knows."""
-    return await Deployments(await session.connect()).names()
+    return algorithms(await Deployments(await session.connect()).names())
 
 
 def _shown(seen: Deployment) -> list[Version]:
@@ -85,30 +95,46 @@ def _shown(seen: Deployment) -> list[Version]:
     return newest[:MOST] + [v for v in routed if v not in newest[:MOST]]
 
 
-def summarise(seen: Deployment, entries: Mapping[str, About], workers: tuple[Worker, ...]) -> AlgorithmStatus:
+def summarise(
+    seen: Deployment,
+    entries: Mapping[str, About],
+    workers: tuple[Worker, ...],
+    for_batch: tuple[Worker, ...] = (),
+) -> AlgorithmStatus:
     """Put together what the server said. Pure."""
     builds = tuple(
-        _build(version, entries[version.build_id], [w for w in workers if w.build_id == version.build_id])
+        _build(version, entries[version.build_id], workers, for_batch)
         for version in seen.versions
         if version.build_id in entries
     )
-    current = next((build for build in builds if build.build_id == seen.current), None)
     return AlgorithmStatus(
         algorithm=seen.name,
-        current=current
-        and Live(
-            build_id=current.build_id,
-            commit=current.commit,
-            author=current.author,
-            since=seen.current_since,
-        ),
+        current=_live(seen, builds),
         ramping=Ramp(build_id=seen.ramping, percentage=seen.ramp_percentage) if seen.ramping else None,
         propagated=seen.propagated,
         builds=builds,
     )
 
 
-def _build(version: Version, entry: About, workers: list[Worker]) -> BuildStatus:
+def _live(routing: Deployment, builds: Iterable[BuildStatus]) -> Live | None:
+    """The build that is Current in a deployment; the one for batch calls may be another, older one."""
+    its = next((build for build in builds if build.build_id == routing.current), None)
+    if routing.current is None:
+        return None
+    return Live(
+        build_id=routing.current,
+        commit=its.commit if its else None,
+        author=its.author if its else None,
+        since=routing.current_since,
+    )
+
+
+def _build(
+    version: Version, entry: About, workers: Iterable[Worker], for_batch: Iterable[Worker]
+) -> BuildStatus:
+    """One build; a process that takes batch calls too is one worker."""
+    its = [worker for worker in workers if worker.build_id == version.build_id]
+    both = [*its, *(worker for worker in for_batch if worker.build_id == version.build_id)]
     registered, quarantine = entry.registered, entry.quarantine
     commit = registered.build.commit if registered else None
     return BuildStatus(
@@ -118,7 +144,7 @@ def _build(version: Version, entry: About, workers: list[Worker]) -> BuildStatus
         subject=commit.subject if commit else None,
         status=version.status,
         quarantined=(quarantine.reason or "no reason given") if quarantine else None,
-        workers=len(workers),
-        processed=sum(worker.processed for worker in workers),
-        failed=sum(worker.failed for worker in workers),
+        workers=len(its),
+        processed=sum(worker.processed for worker in both),
+        failed=sum(worker.failed for worker in both),
     )

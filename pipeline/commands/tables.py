@@ -11,6 +11,7 @@ from pipeline.commands.status import AlgorithmStatus, BuildStatus
 from pipeline.github.escape import one_line
 from pipeline.models import is_placeholder
 from pipeline.rollout.page import step_line, where
+from pipeline.worker.settings import batch_of
 
 WIDTH = 140
 
@@ -19,7 +20,14 @@ def status(found: AlgorithmStatus) -> list[str]:
     """An algorithm's builds, newest first, under a line that says what is live."""
     rows = [_build(build, found) for build in found.builds]
     header = ("build", "status", "workers", "calls", "failed", "commit by", "subject", "quarantined")
-    return [_headline(found), *_release(found), *_table(header, rows)]
+    return [_headline(found), *_batch(found), *_release(found), *_table(header, rows)]
+
+
+def _batch(found: AlgorithmStatus) -> list[str]:
+    if found.batch is None:
+        return []
+    since = f" since {found.batch.since:%Y-%m-%d %H:%M:%S} UTC" if found.batch.since else ""
+    return [f"batch calls, on {batch_of(found.algorithm)}: {found.batch.build_id}{since}"]
 
 
 def _release(found: AlgorithmStatus) -> list[str]:

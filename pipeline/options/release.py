@@ -20,6 +20,26 @@ def ramp_step(percent: float, seconds: float) -> RampStep:
     return RampStep.model_validate({"ramp": percent, "for": timedelta(seconds=seconds)})
 
 
+class OfflineFirst(Table):
+    """Batch calls have a queue of their own, and go to a new build before interactive ones do."""
+
+    for_: Duration = Field(
+        default=timedelta(minutes=5),
+        alias="for",
+        description="How long the build is judged at batch calls, at least.",
+    )
+    slots: float = Field(
+        default=0.5,
+        gt=0,
+        lt=1,
+        description="Share of a worker's `max-concurrent-activities` that is for batch calls, and for them alone.",
+    )
+
+    def of(self, calls: int) -> int:
+        """How many of so many calls at once are batch calls: one at least, and never all."""
+        return min(max(1, int(calls * self.slots)), calls - 1)
+
+
 class ReleaseOptions(Table):
     """The table `[tool.conduit.release]`."""
 
@@ -39,6 +59,10 @@ class ReleaseOptions(Table):
     )
     max_slowdown: float = Field(
         default=5.0, gt=1, description="How many times as long as Current's its calls may take."
+    )
+    offline_first: OfflineFirst | None = Field(
+        default=None,
+        description="Gives the algorithm a batch queue, `ALGORITHM/batch`, and a new build its calls first.",
     )
     watch: Duration = Field(
         default=timedelta(minutes=1), description="How long the build is judged after it became Current."

@@ -23,6 +23,7 @@ from pipeline.rollout.messages import (
     Reference,
     Registered,
     Route,
+    Routing,
     Started,
     Undo,
     workflow_id,
@@ -30,6 +31,7 @@ from pipeline.rollout.messages import (
 from pipeline.rollout.pending import pending_calls
 from pipeline.rollout.retire import left
 from pipeline.runtimes import Runtime
+from pipeline.worker.settings import batch_of, queues_of
 
 ROUTING_ATTEMPTS = 5
 PROPAGATION_ATTEMPTS = 4
@@ -55,12 +57,17 @@ class Activities:
         seen = await self._deployments.describe(build.algorithm)
         if seen is None:
             return Before(current=None, was=None, is_used=False)
+        batch = await self._deployments.describe(build.for_batch.deployment)
         workers = await self._deployments.workers(build.algorithm)
+        if batch is not None:
+            workers += await self._deployments.workers(batch.name)
         return Before(
             current=seen.current,
             was=seen.current if seen.current != build.build_id else await self._one_before(seen),
             promised=policy.promised(seen),
             is_used=any(w.processed or w.used_slots for w in workers if w.build_id != build.build_id),
+            batch=batch.current if batch else None,
+            batch_was=await self._batch_target(batch, seen, build.build_id) if batch else None,
             versions=len(seen.versions),
         )
 
@@ -71,10 +78,18 @@ class Activities:
             for v in seen.versions
             if v.was_current and v.build_id != seen.current and not is_placeholder(v.build_id)
         )
-        for version in sorted(others, key=left, reverse=True):
-            details = await self._deployments.details(seen.name, version.build_id)
+        latest = sorted(others, key=left, reverse=True)
+        return await self._first_good(seen.name, [version.build_id for version in latest])
+
+    async def _batch_target(self, batch: Deployment, own: Deployment, leaving: str) -> str | None:
+        return await self._first_good(own.name, policy.batch_targets(batch, own, leaving))
+
+    async def _first_good(self, algorithm: str, builds: Iterable[str]) -> str | None:
+        """The first that is not quarantined."""
+        for build_id in builds:
+            details = await self._deployments.details(algorithm, build_id)
             if details is not None and QUARANTINE_ENTRY not in details.metadata:
-                return version.build_id
+                return build_id
         return None
 
     @activity.defn(name="conduit.tidy")
@@ -84,10 +99,21 @@ class Activities:
         if seen is not None:
             await self._raise_if_superseded(candidate.algorithm)
             await self._clear_ramp(seen)
+        batch = await self._deployments.describe(candidate.for_batch.deployment)
+        for_batch = await self._tidy_batch(candidate, batch, seen) if batch and seen else None
         workers = await asyncio.to_thread(self._runtime.workers, candidate.algorithm)
         for build_id in sorted({worker.build_id for worker in workers if worker.alive}):
-            if build_id != candidate.build_id and not was_current(seen, build_id):
+            if build_id not in (candidate.build_id, for_batch) and not was_current(seen, build_id):
                 await asyncio.to_thread(self._runtime.stop, candidate.algorithm, build_id)
+
+    async def _tidy_batch(self, candidate: Reference, batch: Deployment, own: Deployment) -> str | None:
+        """Take batch calls from a build that was never promoted, if there is a better one; return who has them."""
+        target = await self._batch_target(batch, own, candidate.build_id)
+        if batch.current in (None, candidate.build_id, target) or target is None:
+            return batch.current
+        await self._revive(candidate.for_batch, target)
+        await self.route(Route(algorithm=own.name, batch=True, build_id=target, expected=(batch.current,)))
+        return target
 
     async def _clear_ramp(self, seen: Deployment) -> None:
         if seen.ramping:
@@ -121,9 +147,18 @@ class Activities:
 
     async def _is_able(self, request: Started) -> bool:
         build = request.build
-        if not await self._deployments.is_registered(build.algorithm, build.build_id, build.host.task_queue):
+        queues = [build.host.task_queue]
+        if build.host.batch_slots:
+            queues.append(batch_of(build.algorithm))
+        able = [await self._takes(queue, request) for queue in queues]
+        return all(able)
+
+    async def _takes(self, queue: str, request: Started) -> bool:
+        """Whether all of a build's workers take calls from a queue; its deployment has the queue's name."""
+        build_id = request.build.build_id
+        if not await self._deployments.is_registered(queue, build_id, queue):
             return False
-        return await self._able(build.algorithm, build.build_id) >= request.replicas
+        return await self._able(queue, build_id) >= request.replicas
 
     @activity.defn(name="conduit.describe")
     async def describe(self, about: Registered) -> None:
@@ -186,7 +221,7 @@ class Activities:
             NoLiveWorker: no worker of the build lives; its calls would wait for ever.
         """
         for attempt in range(ROUTING_ATTEMPTS):
-            seen = await self._deployments.describe(request.algorithm)
+            seen = await self._deployments.describe(request.deployment)
             if seen is None or seen.current not in (*request.expected, request.build_id):
                 raise diagnosis.routing_changed(request, seen)
             try:
@@ -199,24 +234,24 @@ class Activities:
     async def _route(self, request: Route, seen: Deployment) -> None:
         if seen.current != request.build_id:
             if request.build_id:
-                await self._raise_if_not_alive(request.algorithm, request.build_id)
+                await self._raise_if_not_alive(request.deployment, request.build_id)
             await self._raise_if_superseded(request.algorithm)
             await self._deployments.set_current(seen, request.build_id or "")
         await self._clear_ramp(seen)
 
-    async def _raise_if_not_alive(self, algorithm: str, build_id: str) -> None:
-        if not await self._is_alive(algorithm, build_id):
+    async def _raise_if_not_alive(self, deployment: str, build_id: str) -> None:
+        if not await self._is_alive(deployment, build_id):
             raise NoLiveWorker(
-                f"Build {build_id} of {algorithm} has no live worker.",
+                f"Build {build_id} of {deployment} has no live worker.",
                 why="Calls that are routed to it would wait for ever.",
                 now="Start its workers, or choose another build.",
             )
 
-    async def _is_alive(self, algorithm: str, build_id: str) -> bool:
+    async def _is_alive(self, deployment: str, build_id: str) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEARD.total_seconds()):
                 async for _ in polls(most=0.5):
-                    if await self._live(algorithm, build_id):
+                    if await self._live(deployment, build_id):
                         return True
         return False
 
@@ -247,9 +282,9 @@ class Activities:
         """
         for _ in range(PROPAGATION_ATTEMPTS):
             try:
-                await self._deployments.wait_propagated(build.algorithm, build.build_id, PROPAGATION)
+                await self._deployments.wait_propagated(build.deployment, build.build_id, PROPAGATION)
             except PropagationStuck:
-                seen = await self._deployments.describe(build.algorithm)
+                seen = await self._deployments.describe(build.deployment)
                 if seen is None or seen.current != build.build_id:
                     return False
                 await self._deployments.set_current(seen, build.build_id)
@@ -263,22 +298,24 @@ class Activities:
 
         Nothing is changed where somebody else has routed calls on since.
         """
-        algorithm, candidate = request.candidate.algorithm, request.candidate.build_id
-        seen = await self._deployments.describe(algorithm)
+        candidate = request.candidate.build_id
+        routing = Routing(algorithm=request.candidate.algorithm, batch=request.candidate.batch)
+        seen = await self._deployments.describe(routing.deployment)
         if seen is None:
             return
         if seen.current == candidate and not request.stays:
-            await self._revive(algorithm, request.was)
-            await self.route(Route(algorithm=algorithm, build_id=request.was, expected=(candidate,)))
+            await self._revive(routing, request.was)
+            back = Route(**dict(routing), build_id=request.was, expected=(candidate,))
+            await self.route(back)
         elif seen.ramping == candidate:
-            await self._raise_if_superseded(algorithm)
+            await self._raise_if_superseded(routing.algorithm)
             await self._clear_ramp(seen)
 
-    async def _revive(self, algorithm: str, build_id: str | None) -> None:
+    async def _revive(self, routing: Routing, build_id: str | None) -> None:
         """Start the workers of the build to go back to, if they died meanwhile."""
-        if build_id is None or await self._is_alive(algorithm, build_id):
+        if build_id is None or await self._is_alive(routing.deployment, build_id):
             return
-        build = await asyncio.to_thread(self._runtime.build, algorithm, build_id)
+        build = await asyncio.to_thread(self._runtime.build, routing.algorithm, build_id)
         if build is not None:
             await asyncio.to_thread(self._runtime.start, build, 1)
             await self.register(Started(build=build, replicas=1, timeout=REVIVAL.total_seconds()))
@@ -286,8 +323,8 @@ class Activities:
     @activity.defn(name="conduit.stop")
     async def stop(self, build: Reference) -> None:
         """Stop a build's workers, unless calls are routed to it; what they are at is handed back."""
-        seen = await self._deployments.describe(build.algorithm)
-        if seen is None or build.build_id not in (seen.current, seen.ramping):
+        seen = [await self._deployments.describe(name) for name in queues_of(build.algorithm)]
+        if not any(build.build_id in (one.current, one.ramping) for one in seen if one):
             await asyncio.to_thread(self._runtime.stop, build.algorithm, build.build_id)
 
     @activity.defn(name="conduit.quarantine")
@@ -298,16 +335,16 @@ class Activities:
         entry = request.quarantine.model_dump_json(exclude_defaults=True).encode()
         await self._deployments.write_metadata(build.algorithm, build.build_id, {QUARANTINE_ENTRY: entry})
 
-    async def _live(self, algorithm: str, build_id: str) -> list[Worker]:
+    async def _live(self, deployment: str, build_id: str) -> list[Worker]:
         async def read() -> Iterable[Worker]:
-            return [w for w in await self._deployments.workers(algorithm) if w.build_id == build_id]
+            return [w for w in await self._deployments.workers(deployment) if w.build_id == build_id]
 
         return list(await self._deployments.live(read))
 
-    async def _able(self, algorithm: str, build_id: str) -> int:
+    async def _able(self, deployment: str, build_id: str) -> int:
         """How many workers can take calls: a new one takes them a second before it is first heard."""
-        heard = len(await self._live(algorithm, build_id))
-        return heard + len(await self._deployments.newcomers(algorithm, build_id))
+        heard = len(await self._live(deployment, build_id))
+        return heard + len(await self._deployments.newcomers(deployment, build_id))
 
     async def _raise_if_one_died(self, algorithm: str, build_id: str) -> None:
         workers = await asyncio.to_thread(self._runtime.workers, algorithm)

@@ -22,6 +22,7 @@ from pipeline.rollout.policy import Ancestry, InFlight, begin
 from pipeline.rollout.serving import task_queue, worker
 from pipeline.rollout.workflow import RollBack, Rollout
 from pipeline.runtimes import Runtime
+from pipeline.worker.settings import batch_of
 
 UNHEARD = timedelta(seconds=8)
 """How long the host of a release is listened for before it counts as dead; it heartbeats every second."""
@@ -147,7 +148,11 @@ async def _leave(client: Client, build: Build, runtime: Runtime) -> None:
     seen = await deployments.describe(build.algorithm)
     if seen is not None and seen.ramping == build.build_id:
         await deployments.clear_ramp(seen)
-    if not was_current(seen, build.build_id):
+    batch = await deployments.describe(batch_of(build.algorithm))
+    has_batch_calls = (
+        batch is not None and batch.current == build.build_id
+    )  # the newer release takes them over
+    if not was_current(seen, build.build_id) and not has_batch_calls:
         await asyncio.to_thread(runtime.stop, build.algorithm, build.build_id)
 
 

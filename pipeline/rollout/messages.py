@@ -10,6 +10,7 @@ from pipeline.options.release import ReleaseOptions
 from pipeline.rollout.judge import Meter, Tally
 from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Fault, Judged, Observe, Stage
+from pipeline.worker.settings import batch_of
 
 QUARANTINE_ENTRY = "conduit.quarantine"
 APPROVAL_ENTRY = "conduit.approval"
@@ -88,17 +89,34 @@ class Routed(Value):
     build_id: BuildId
     previous: BuildId | None
     propagated: bool = Field(description="whether the server said that all task queues know it")
+    batch: BuildId | None = Field(default=None, description="the build that batch calls go to, if any do")
     by: str
     reason: str
     judged: tuple[Judged, ...] = ()
     retired: Retired | None = None
 
 
-class Reference(Value):
-    """A build by name."""
+class Routing(Value):
+    """Which of an algorithm's two deployments is meant: that of its own queue, or that of its batch queue."""
 
     algorithm: AlgorithmName
+    batch: bool = False
+
+    @property
+    def deployment(self) -> str:
+        """Its name at Temporal."""
+        return batch_of(self.algorithm) if self.batch else self.algorithm
+
+
+class Reference(Routing):
+    """A build by name."""
+
     build_id: BuildId
+
+    @property
+    def for_batch(self) -> "Reference":
+        """The same build at batch calls."""
+        return self.model_copy(update={"batch": True})
 
 
 class Before(Value):
@@ -112,13 +130,16 @@ class Before(Value):
         default=None, description="the build whose contract callers rely on: Current, else a placeholder"
     )
     is_used: bool = Field(description="whether other builds' workers were ever called")
+    batch: BuildId | None = Field(default=None, description="the build that is Current for batch calls")
+    batch_was: BuildId | None = Field(
+        default=None, description="the build that batch calls go back to: never the candidate"
+    )
     versions: int = Field(default=0, description="how many there are; the server takes only so many")
 
 
-class Route(Value):
+class Route(Routing):
     """Make a build Current, if Current still is one of those expected; a null build makes none Current."""
 
-    algorithm: AlgorithmName
     build_id: BuildId | None
     expected: tuple[BuildId | None, ...]
 

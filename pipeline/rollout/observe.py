@@ -106,7 +106,7 @@ class Observer:
     @activity.defn(name="conduit.counters")
     async def counters(self, pair: Pair) -> Counters:
         """Read the workers' counters before routing changes: what they count from then on is the change's."""
-        workers = await self._deployments.workers(pair.candidate.algorithm)
+        workers = await self._deployments.workers(pair.candidate.deployment)
         seen = _read(Seen(), _of(workers, pair.candidate.build_id), _of(workers, pair.current))
         return Counters(candidate=seen.candidate, current=seen.current)
 
@@ -119,7 +119,7 @@ class Observer:
         scanned = 0.0
         ours, theirs = Beats(), Beats()
         async for now in _looks():
-            workers = await self._deployments.workers(request.candidate.algorithm)
+            workers = await self._deployments.workers(request.candidate.deployment)
             mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
             seen = _read(seen, mine, others)
             if now - scanned > _pause(request):

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline.models import Value
 from pipeline.worker.probe import SavedCall
+from pipeline.worker.settings import queues_of
 
 MOST_WORKFLOWS = 200
 AT_ONCE = 20
@@ -59,7 +60,7 @@ class PendingCall(Value):
 
 
 async def pending_calls(client: Client, algorithm: str) -> tuple[PendingCall, ...]:
-    """The calls that running workflows have with an algorithm's builds."""
+    """The calls that running workflows have with an algorithm's builds, those on its batch queue too."""
     limit = asyncio.Semaphore(AT_ONCE)
 
     async def read(workflow_id: str, run_id: str) -> list[PendingCall]:
@@ -92,7 +93,7 @@ async def _of(client: Client, workflow_id: str, run_id: str, algorithm: str) -> 
     return [
         _call(workflow_id, run_id, info)
         for info in seen.pending_activities
-        if info.last_deployment_version.deployment_name == algorithm
+        if info.last_deployment_version.deployment_name in queues_of(algorithm)
     ]
 
 

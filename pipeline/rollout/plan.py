@@ -1,12 +1,12 @@
 """What a release does next. Pure: the state and what came of the last action in, the next action out.
 
-    start ─ gate ─ ramp … ramp ─ promote ─ watch ─ retire ─ done
-                └──── any fault ────┴─ roll back ─ failed
+    start ─ gate ─ offline ─ ramp … ramp ─ promote ─ watch ─ retire ─ done
+                └───────── any fault ────┴─ roll back ─ failed
 
 Pausing and holding keep a release from going forward. Nothing keeps it from going back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Literal, Self
 
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from pipeline.gates import Verdict
 from pipeline.models import BuildId, Value, is_placeholder
-from pipeline.options.release import ReleaseOptions
+from pipeline.options.release import OfflineFirst, ReleaseOptions
 from pipeline.rollout.judge import Tally
 
 
@@ -23,6 +23,7 @@ class Stage(StrEnum):
 
     START = "start"
     GATE = "gate"
+    OFFLINE = "offline"
     RAMP = "ramp"
     PROMOTE = "promote"
     WATCH = "watch"
@@ -36,7 +37,8 @@ QUIET, NEVER_CALLED = 8.0, 2.0
 
 FORWARD = {
     Stage.START: Stage.GATE,
-    Stage.GATE: Stage.RAMP,
+    Stage.GATE: Stage.OFFLINE,
+    Stage.OFFLINE: Stage.RAMP,
     Stage.RAMP: Stage.PROMOTE,
     Stage.PROMOTE: Stage.WATCH,
     Stage.WATCH: Stage.RETIRE,
@@ -54,6 +56,12 @@ class Gate(Value):
     """Call the candidate alone."""
 
     kind: Literal["gate"] = "gate"
+
+
+class Offline(Value):
+    """Route all batch calls to the candidate."""
+
+    kind: Literal["offline"] = "offline"
 
 
 class Ramp(Value):
@@ -98,7 +106,7 @@ class End(Value):
     kind: Literal["end"] = "end"
 
 
-Action = Start | Gate | Ramp | Observe | Promote | Retire | PutBack | End
+Action = Start | Gate | Offline | Ramp | Observe | Promote | Retire | PutBack | End
 
 
 class Fault(Value):
@@ -136,7 +144,7 @@ class State(Value):
     is_used: bool = Field(default=True, description="whether Current was ever called")
     stage: Stage = Stage.START
     step: int = Field(default=0, description="of the ramp")
-    is_ramped: bool = Field(default=False, description="whether the step's share is routed")
+    is_ramped: bool = Field(default=False, description="whether the step's calls are routed")
     held: bool = Field(default=False, description="inconclusive: a person has to decide")
     paused: bool = False
     at_once: bool = Field(default=False, description="a person said: without a ramp")
@@ -165,6 +173,10 @@ class State(Value):
         judges = self.is_used or self.options.on_inconclusive == "hold"
         return bool(self.options.steps) and judges and not self.at_once
 
+    @property
+    def _is_offline_first(self) -> bool:
+        return self.options.offline_first is not None and not self.at_once
+
     def pause(self) -> Self:
         """A person said: do not go forward."""
         return self.model_copy(update={"paused": True, "at_once": False})
@@ -178,7 +190,7 @@ class State(Value):
         if self.fault or self.is_over:  # it goes back already, or is done
             return self
         told = self.model_copy(update={"paused": False, "held": False, "at_once": True})
-        skipped_to = {Stage.RAMP: Stage.PROMOTE, Stage.WATCH: Stage.RETIRE}
+        skipped_to = {Stage.OFFLINE: Stage.PROMOTE, Stage.RAMP: Stage.PROMOTE, Stage.WATCH: Stage.RETIRE}
         # What has failed already is put back, wherever it is.
         return told._to(skipped_to[self.stage]) if self.stage in skipped_to and not self.fault else told
 
@@ -205,7 +217,7 @@ class State(Value):
             fault = judged_bad(self, judged)
         if fault:
             return told.broke(fault)
-        if isinstance(action, Ramp):
+        if isinstance(action, Offline | Ramp):
             return told.model_copy(update={"is_ramped": True})
         return told._observed(action, judged) if isinstance(action, Observe) and judged else told._forward()
 
@@ -224,8 +236,10 @@ class State(Value):
         return self._to(FORWARD[self.stage])._past_what_is_not_needed()
 
     def _past_what_is_not_needed(self) -> Self:
-        if self.stage in (Stage.GATE, Stage.RAMP) and self.is_current:
+        if self.stage in (Stage.GATE, Stage.OFFLINE, Stage.RAMP) and self.is_current:
             return self._to(Stage.PROMOTE)
+        if self.stage is Stage.OFFLINE and not self._is_offline_first:
+            return self._to(Stage.RAMP)._past_what_is_not_needed()
         if self.stage is Stage.RAMP and not self._has_ramp:
             return self._to(Stage.PROMOTE)
         if self.stage is Stage.WATCH and not self.options.watch:
@@ -233,7 +247,7 @@ class State(Value):
         return self
 
     def _to(self, stage: Stage) -> Self:
-        return self.model_copy(update={"stage": stage, "held": False})
+        return self.model_copy(update={"stage": stage, "held": False, "is_ramped": False})
 
 
 def next_action(state: State) -> Action:
@@ -242,10 +256,8 @@ def next_action(state: State) -> Action:
         return End()
     if state.fault and not state.is_over:
         return PutBack(quarantine=state.fault.by_the_build)
-    if state.stage is Stage.RAMP:
-        return _ramp(state)
-    if state.stage is Stage.WATCH:
-        return _watch(state)
+    if state.stage in JUDGED:
+        return _until_told(state) if state.waits_for_a_person else JUDGED[state.stage](state)
     if state.stage is Stage.PROMOTE and state.paused:
         return _until_told(state)
     return SIMPLE[state.stage]
@@ -259,17 +271,25 @@ SIMPLE: Mapping[Stage, Action] = {
 }
 
 
+def _offline(state: State) -> Action:
+    first = state.options.offline_first or OfflineFirst()
+    return _observe(state, first.for_.total_seconds()) if state.is_ramped else Offline()
+
+
 def _ramp(state: State) -> Action:
-    if state.waits_for_a_person:
-        return _until_told(state)
     step = state.options.steps[state.step]
     return _observe(state, step.for_.total_seconds()) if state.is_ramped else Ramp(percent=step.ramp)
 
 
 def _watch(state: State) -> Action:
-    if state.waits_for_a_person:
-        return _until_told(state)
     return _observe(state, state.options.watch.total_seconds())
+
+
+JUDGED: Mapping[Stage, Callable[[State], Action]] = {
+    Stage.OFFLINE: _offline,
+    Stage.RAMP: _ramp,
+    Stage.WATCH: _watch,
+}
 
 
 def _observe(state: State, least: float) -> Observe:
@@ -287,7 +307,9 @@ def _until_told(state: State) -> Observe:
 
 def judged_bad(state: State, judged: Judged) -> Fault:
     """The fault of a build whose figures are bad."""
-    where = f"at {state.percent:g} % of the workflows" if state.percent else "after it became Current"
+    where = "at batch calls" if state.stage is Stage.OFFLINE else "after it became Current"
+    if state.percent:
+        where = f"at {state.percent:g} % of the workflows"
     return Fault(
         error="BuildTurnedBad",
         what=f"Build {state.candidate} turned bad {where}.",

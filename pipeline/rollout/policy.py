@@ -153,6 +153,29 @@ def roll_back_target(
     )
 
 
+def batch_targets(batch: Deployment, own: Deployment, leaving: str) -> list[str]:
+    """The builds that batch calls may go back to, the best first.
+
+    A build that is Current for them and was never promoted was left behind by a release that was cut off: it
+    comes last.
+
+    Args:
+        batch: the deployment that routes batch calls.
+        own: the algorithm's own.
+        leaving: the build that they leave.
+    """
+
+    def promoted(build_id: str) -> bool:
+        version = own.version(build_id)
+        return version is not None and version.was_current
+
+    served = [v for v in batch.versions if v.was_current and v.build_id != leaving]
+    latest = sorted(served, key=lambda v: (v.build_id == batch.current, _left(v)), reverse=True)
+    ids = [version.build_id for version in latest if not is_placeholder(version.build_id)]
+    good = [build_id for build_id in ids if promoted(build_id)]
+    return good + [build_id for build_id in ids if build_id == batch.current and build_id not in good]
+
+
 def _wanted(seen: Deployment, wanted: str) -> Version:
     matches = [version for version in seen.versions if version.build_id.startswith(wanted)]
     if len(matches) != 1:

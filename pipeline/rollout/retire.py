@@ -13,6 +13,7 @@ from pipeline.models import Value, is_placeholder
 from pipeline.rollout.messages import QUARANTINE_ENTRY, Retired, RetireRequest
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.runtimes import Runtime
+from pipeline.worker.settings import batch_of
 
 RECORDS = 50
 """Versions of a deployment that are kept for their metadata; the server takes a hundred by default."""
@@ -32,6 +33,7 @@ def plan(
     *,
     quarantined: frozenset[str],
     at_work: frozenset[str],
+    for_batch: str | None = None,
     started_here: frozenset[str],
     alive: frozenset[str],
 ) -> Retirement:
@@ -42,10 +44,11 @@ def plan(
         request: how many good builds are kept.
         quarantined: builds that were found bad.
         at_work: builds that have a call now.
+        for_batch: the build that batch calls go to.
         started_here: builds with workers that this machine could stop.
         alive: builds with live workers anywhere.
     """
-    kept = {seen.current, seen.ramping, *request.spare, *_good(seen, quarantined, request.keep)}
+    kept = {seen.current, seen.ramping, for_batch, *request.spare, *_good(seen, quarantined, request.keep)}
     past = started_here - kept
     stop = past - at_work
     stays = kept | ((alive | past) - stop)
@@ -104,7 +107,7 @@ class Retirer:
         what = await self._plan(seen, request)
         for build_id in what.stop:
             await asyncio.to_thread(self._runtime.stop, request.algorithm, build_id)
-        deleted = {build_id: await self._delete(request.algorithm, build_id) for build_id in what.delete}
+        deleted = {build_id: await self._delete(request, build_id) for build_id in what.delete}
         return Retired(
             stopped=what.stop,
             deleted=tuple(build_id for build_id, done in deleted.items() if done),
@@ -116,15 +119,21 @@ class Retirer:
         name = request.algorithm
         local = await asyncio.to_thread(self._runtime.workers, name)
         calls = await pending_calls(self._client, name)
-        live = await self._deployments.live(lambda: self._deployments.workers(name))
+        batch = await self._deployments.describe(batch_of(name))
+        live = await self._live(name)
+        working = live if batch is None else (*live, *await self._live(batch.name))
         return plan(
             seen,
             request,
             quarantined=await self._quarantined(seen),
-            at_work=at_work(live, calls),
+            at_work=at_work(working, calls),
+            for_batch=batch.current if batch else None,
             started_here=frozenset(worker.build_id for worker in local if worker.alive),
             alive=frozenset(worker.build_id for worker in live),
         )
+
+    async def _live(self, deployment: str) -> tuple[Worker, ...]:
+        return await self._deployments.live(lambda: self._deployments.workers(deployment))
 
     async def _quarantined(self, seen: Deployment) -> frozenset[str]:
         builds = [version.build_id for version in seen.versions if version.was_current]
@@ -132,10 +141,13 @@ class Retirer:
         metadata: Mapping[str, Mapping[str, bytes]] = {d.build_id: d.metadata for d in details if d}
         return frozenset(build for build, entries in metadata.items() if QUARANTINE_ENTRY in entries)
 
-    async def _delete(self, algorithm: str, build_id: str) -> bool:
+    async def _delete(self, request: RetireRequest, build_id: str) -> bool:
         """Whether the server let it be deleted: it does not while it saw pollers in the last five minutes."""
+        name = request.algorithm
         try:
-            await self._deployments.delete_version(algorithm, build_id)
+            if await self._deployments.details(batch_of(name), build_id):
+                await self._deployments.delete_version(batch_of(name), build_id)
+            await self._deployments.delete_version(name, build_id)
         except TemporalRefused:
             return False
         return True

@@ -56,6 +56,7 @@ with workflow.unsafe.imports_passed_through():
         Gate,
         Judged,
         Observe,
+        Offline,
         Promote,
         PutBack,
         Ramp,
@@ -186,9 +187,13 @@ class Rollout:
             case Gate():
                 return await self._gate()
             case Ramp():
-                await self._count(self._state.was)
+                await self._count(self._build, self._state.was)
                 ramp = RampTo(build=self._build, percent=action.percent)
                 await step(f"ramp {action.percent:g} %", Activities.ramp, ramp)
+            case Offline():
+                await self._count(self._observed, self._before.batch_was)
+                await self._route_batch("offline")
+                await step("propagate offline", Activities.propagate, self._observed)
             case Promote():
                 await self._promote()
             case Retire():
@@ -227,8 +232,23 @@ class Rollout:
         judged = Judged(stage=Stage.GATE, verdict=report.verdict, reason=told)
         return judged, fault_of(error) if error else None
 
+    @property
+    def _observed(self) -> Reference:
+        """The candidate where it is judged."""
+        return self._build.for_batch if self._state.stage is Stage.OFFLINE else self._build
+
+    async def _route_batch(self, name: str) -> None:
+        before = self._before
+        known = (before.batch, before.batch_was, self._request.supersedes or before.batch)
+        route = Route(
+            algorithm=self._build.algorithm, batch=True, build_id=self._build.build_id, expected=known
+        )
+        await step(name, Activities.route, route)
+
     async def _promote(self) -> None:
-        await self._count(self._state.was)
+        if self._state.options.offline_first:  # already so, unless a person said "now" before its time
+            await self._route_batch("promote offline")
+        await self._count(self._build, self._state.was)
         expected = (self._before.current, self._request.supersedes or self._before.current)
         route = Route(algorithm=self._build.algorithm, build_id=self._build.build_id, expected=expected)
         await step("promote", Activities.route, route)
@@ -240,10 +260,10 @@ class Rollout:
             self._propagated = await self._propagating
             self._propagating = None
 
-    async def _count(self, current: str | None) -> None:
+    async def _count(self, candidate: Reference, current: str | None) -> None:
         """Read the counters before a change of routing: what is counted from then on is its doing."""
-        if self._state.options.watch or self._state.stage is Stage.RAMP:
-            pair = Pair(candidate=self._build, current=current)
+        if self._state.options.watch or self._state.stage is not Stage.PROMOTE:
+            pair = Pair(candidate=candidate, current=current)
             self._counters = await step("counters", Observer.counters, pair)
 
     async def _observe(self, action: Observe) -> None:
@@ -266,8 +286,8 @@ class Rollout:
         state = self._state
         reference = next((j.current for j in reversed(state.judged) if j.stage is Stage.RAMP), Tally())
         return ObserveRequest(
-            candidate=self._build,
-            current=state.was,
+            candidate=self._observed,
+            current=self._before.batch_was if state.stage is Stage.OFFLINE else state.was,
             reference=reference,
             counters=self._counters,
             options=state.options,
@@ -282,7 +302,9 @@ class Rollout:
         if action.waits_for_a_person:
             return "wait for a person"
         percent = self._state.percent
-        return f"judge {percent:g} %" if percent else "watch"
+        if percent:
+            return f"judge {percent:g} %"
+        return "judge offline" if self._state.stage is Stage.OFFLINE else "watch"
 
     async def _roll_back(self, action: PutBack) -> None:
         report = await self._put_back(blame=action.quarantine)
@@ -302,6 +324,9 @@ class Rollout:
             self._propagating.cancel()
         undo = Undo(candidate=self._build, was=self._before.was, stays=self._stays(blame))
         await step("undo", Activities.undo, undo)
+        if self._state.options.offline_first:
+            undo = Undo(candidate=self._build.for_batch, was=self._before.batch_was, stays=undo.stays)
+            await self._try("undo offline", Activities.undo, undo)
         if not blame:
             await step("stop", Activities.stop, self._build)
             return None
@@ -339,6 +364,7 @@ class Rollout:
             build_id=self._build.build_id,
             previous=self._before.current,
             propagated=self._propagated,
+            batch=self._build.build_id if self._state.options.offline_first else self._before.batch,
             by=self._request.by,
             reason=self._request.reason,
             judged=self._state.judged,
@@ -389,17 +415,32 @@ class Rollout:
 class RollBack:
     """Routes calls back to an earlier build, which it starts again if it must, and quarantines the bad one."""
 
+    async def _batch(self, request: RollBackRequest, before: Before) -> str | None:
+        """Put batch calls back too, to the same build if it takes them; return who has them."""
+        target = request.target.build_id if request.target.host.batch_slots else before.batch_was
+        if before.batch in (None, target):
+            return before.batch
+        leaving = Reference(algorithm=request.target.algorithm, batch=True, build_id=before.batch)
+        try:
+            await step("route offline", Activities.undo, Undo(candidate=leaving, was=target))
+        except ActivityError:
+            workflow.logger.warning("batch calls could not be put back", exc_info=True)
+            return before.batch
+        return target
+
     @workflow.run
     async def run(self, request: RollBackRequest) -> Routed:
         """Roll back, or fail and leave the routing as it was."""
         algorithm = request.target.algorithm
         target = Reference(algorithm=algorithm, build_id=request.target.build_id)
-        await start(Started(build=request.target, replicas=request.replicas, timeout=request.start_timeout))
+        bad = Reference(algorithm=algorithm, build_id=request.bad)
+        started = Started(build=request.target, replicas=request.replicas, timeout=request.start_timeout)
+        before, _ = await asyncio.gather(step("read routing", Activities.routing, bad), start(started))
         route = Route(algorithm=algorithm, build_id=target.build_id, expected=(request.bad,))
         await step("route", Activities.route, route)
         propagated = await step("propagate", Activities.propagate, target)
+        batch = await self._batch(request, before)
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
-        bad = Reference(algorithm=algorithm, build_id=request.bad)
         await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
         if not request.was_current:
             await step("stop", Activities.stop, bad)
@@ -408,6 +449,7 @@ class RollBack:
             build_id=target.build_id,
             previous=request.bad,
             propagated=propagated,
+            batch=batch,
             by=request.by,
             reason=request.reason,
         )

@@ -33,7 +33,7 @@ from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.phases import enter
 from pipeline.worker.probe import Probe
 from pipeline.worker.saved import SavedStates
-from pipeline.worker.settings import HostSettings
+from pipeline.worker.settings import HostSettings, batch_of
 from pipeline.worker.setup import find_setup, run_setup
 from pipeline.worker.store import FileStore
 from pipeline.worker.trials import Compare, Trials
@@ -75,6 +75,30 @@ class Version:
             raise HostFailure("HostMisconfigured", "the worker does not know its version", why=why)
         return cls(*(environment[name] for name in names))
 
+    @property
+    def for_batch(self) -> "Version":
+        """The version of the same build in the deployment that routes batch calls."""
+        return Version(batch_of(self.deployment), self.build_id)
+
+    @property
+    def config(self) -> WorkerDeploymentConfig:
+        """As Temporal's worker takes it."""
+        return WorkerDeploymentConfig(
+            version=WorkerDeploymentVersion(self.deployment, self.build_id),
+            use_worker_versioning=True,
+            default_versioning_behavior=VersioningBehavior.PINNED,
+        )
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A task queue whose calls this process takes, so many at once, and the version whose routing they follow."""
+
+    task_queue: str
+    version: Version | None
+    slots: int
+    handover: Handover
+
 
 @dataclass(frozen=True)
 class Research:
@@ -106,16 +130,29 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
             find_codec(settings.codec),
             find_function(settings.compare, "function that compares outputs"),
         )
-        handover = Handover(_store(settings, environment))
+        lanes = _lanes(settings, version, _store(settings, environment))
         if hook:
             enter("setup")
             run_setup(hook, runner)
-        runner.run(_serve(settings, version, research, handover))
+        runner.run(_serve(settings, version, lanes, research))
 
 
 def _store(settings: HostSettings, environment: Mapping[str, str]) -> FileStore | None:
     address = environment.get("CHECKPOINT_STORE") or settings.checkpoint_store
     return FileStore(address) if address else None
+
+
+def _lanes(settings: HostSettings, version: Version, store: FileStore | None) -> list[Lane]:
+    """The algorithm's own queue first. The batch queue's slots are taken from it: neither takes the other's calls."""
+    slots, batch = settings.max_concurrent_activities, settings.batch_slots
+    own = Lane(settings.task_queue, version, slots - batch, Handover(store))
+    lanes = [own]
+    if batch:
+        lanes.append(Lane(batch_of(own.task_queue), version.for_batch, batch, Handover(store)))
+    if settings.own_queue:
+        # Not of the version: its calls would be routed to the Current one, which does not take from this queue.
+        lanes.append(Lane(open_own_queue(settings.task_queue), None, slots, own.handover))
+    return lanes
 
 
 def _leave_at_once(number: int, _: FrameType | None) -> None:
@@ -124,7 +161,7 @@ def _leave_at_once(number: int, _: FrameType | None) -> None:
     os._exit(128 + number)
 
 
-async def _serve(settings: HostSettings, version: Version, research: Research, handover: Handover) -> None:
+async def _serve(settings: HostSettings, version: Version, lanes: Sequence[Lane], research: Research) -> None:
     enter("connecting")
     identity = f"{settings.task_queue}/{version.build_id}@{socket.gethostname()}:{os.getpid()}"
     client = await connect(
@@ -135,28 +172,32 @@ async def _serve(settings: HostSettings, version: Version, research: Research, h
     )
     calls = Calls(Trials(client, settings.task_queue, research.activities, research.compare))
     stop = asyncio.Event()
-    states = SavedStates(client, settings.task_queue, handover.store)
+    states = SavedStates(client, settings.task_queue, lanes[0].handover.store)
     research_calls = [one.call for one in research.activities]
     functions: list[Callable[..., Any]] = [*research_calls, calls.ledger.served, states.unread]
-    interceptors = [Heartbeats(own=settings.own_heartbeats), calls, handover]
-    workers = _workers(client, settings, version, activities=functions, interceptors=interceptors, stop=stop)
+    interceptors = [Heartbeats(own=settings.own_heartbeats), calls]
+    workers = _workers(client, settings, lanes, activities=functions, interceptors=interceptors, stop=stop)
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     enter("polling", why=identity)
     polling = asyncio.create_task(_poll(workers))
-    following = asyncio.create_task(
-        handover.follow_routing(client, version.deployment, version.build_id, settings.handover_check)
-    )
+    following = asyncio.gather(*(_follow_routing(client, lane, settings) for lane in lanes))
     await asyncio.wait({polling, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
     following.cancel()
-    handover.want(True)
+    for lane in lanes:
+        lane.handover.want(True)
     await _shut_down(workers, polling, calls, settings.grace)
+
+
+async def _follow_routing(client: Client, lane: Lane, settings: HostSettings) -> None:
+    if (its := lane.version) is not None:
+        await lane.handover.follow_routing(client, its.deployment, its.build_id, settings.handover_check)
 
 
 def _workers(
     client: Client,
     settings: HostSettings,
-    version: Version,
+    lanes: Sequence[Lane],
     *,
     activities: Sequence[Callable[..., Any]],
     interceptors: Sequence[Interceptor],
@@ -169,10 +210,8 @@ def _workers(
     common: dict[str, Any] = {
         "activities": activities,
         "activity_executor": threads,
-        "max_concurrent_activities": settings.max_concurrent_activities,
         "graceful_shutdown_timeout": timedelta(seconds=settings.grace),
         "max_heartbeat_throttle_interval": BEAT,
-        "interceptors": interceptors,
         "on_fatal_error": stop_on_fatal_error,
     }
     probing: dict[str, Any] = {
@@ -182,18 +221,18 @@ def _workers(
         "workflow_task_poller_behavior": PollerBehaviorSimpleMaximum(2),
         "max_cached_workflows": 20,
     }
-    versioned = WorkerDeploymentConfig(
-        version=WorkerDeploymentVersion(version.deployment, version.build_id),
-        use_worker_versioning=True,
-        default_versioning_behavior=VersioningBehavior.PINNED,
-    )
-    workers = [
-        Worker(client, task_queue=settings.task_queue, deployment_config=versioned, **probing, **common)
+    return [
+        Worker(
+            client,
+            task_queue=lane.task_queue,
+            deployment_config=lane.version.config if lane.version else None,
+            max_concurrent_activities=lane.slots,
+            interceptors=[*interceptors, lane.handover],
+            **(probing if lane is lanes[0] else {}),
+            **common,
+        )
+        for lane in lanes
     ]
-    if settings.own_queue:
-        # Not of the version: its calls would be routed to the Current one, which does not take from this queue.
-        workers.append(Worker(client, task_queue=open_own_queue(settings.task_queue), **common))
-    return workers
 
 
 async def _poll(workers: Sequence[Worker]) -> None:

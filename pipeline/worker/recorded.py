@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverse
 from temporalio.client import Client
 
 from pipeline.worker.probe import Caller, Reference
+from pipeline.worker.settings import queues_of
 
 PAGE = 100
 MOST_PAGES = 100
@@ -61,7 +62,7 @@ class Histories:
 
     def __init__(self, client: Client, task_queue: str) -> None:
         self._client = client
-        self._task_queue = task_queue
+        self._task_queues = queues_of(task_queue)
         self._runs: OrderedDict[tuple[str, str], _Run] = OrderedDict()
 
     async def find(self, reference: Reference) -> Recorded | None:
@@ -101,7 +102,7 @@ class Histories:
             elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 output = run.results.pop(event.event_id, None)
                 scheduled = event.activity_task_scheduled_event_attributes
-                if output is not None and scheduled.task_queue.name == self._task_queue:
+                if output is not None and scheduled.task_queue.name in self._task_queues:
                     recorded = Recorded(
                         tuple(scheduled.input.payloads), output, _caller(scheduled, workflow_type)
                     )

@@ -3,6 +3,20 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
+def batch_of(algorithm: str) -> str:
+    """The name of an algorithm's batch queue, and of the deployment that routes its calls.
+
+    No algorithm can be called so. Temporal's own rules leave little else: it never lists a deployment whose name has
+    a dot or a colon.
+    """
+    return f"{algorithm}/batch"
+
+
+def queues_of(algorithm: str) -> tuple[str, str]:
+    """The queues that an algorithm's calls are on, the batch queue last."""
+    return algorithm, batch_of(algorithm)
+
+
 class HostSettings(BaseModel):
     """How to run one build's activities; durations in seconds."""
 
@@ -20,6 +34,9 @@ class HostSettings(BaseModel):
         default=None, description="`module:function` that compares a recorded output with a new one"
     )
     max_concurrent_activities: int = Field(default=100, ge=1)
+    batch_slots: int = Field(
+        default=0, ge=0, description="of these, how many are for calls on the batch queue; 0: it has none"
+    )
     grace: float = Field(
         default=30.0, ge=0, description="what running activities get to finish after SIGTERM"
     )

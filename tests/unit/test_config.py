@@ -183,3 +183,23 @@ def test_the_schema_takes_what_is_parsed_and_refuses_what_is_not() -> None:
     assert not schema.is_valid({"algorithm": "speaker-id", "start_timeout": "90s"})
     assert not schema.is_valid({"algorithm": "Speaker"})
     assert not schema.is_valid({"algorithm": "speaker-id", "grace": "30"})
+
+
+@pytest.mark.parametrize(
+    ("calls", "slots", "of_batch"), [(100, 0.5, 50), (2, 0.9, 1), (2, 0.01, 1), (10, 0.99, 9), (3, 0.5, 1)]
+)
+def test_batch_calls_get_their_share_of_the_slots_and_never_all(
+    calls: int, slots: float, of_batch: int
+) -> None:
+    asked = f"max-concurrent-activities = {calls}\nrelease.offline-first = {{ slots = {slots} }}\n"
+    assert config.parse(NAMED + asked).batch_slots == of_batch
+
+
+def test_without_offline_first_there_is_no_batch_queue() -> None:
+    assert config.parse(NAMED).batch_slots == 0
+
+
+def test_one_call_at_once_leaves_no_room_for_a_batch_queue() -> None:
+    with pytest.raises(InvalidValue, match="release") as refused:
+        config.parse(NAMED + "max-concurrent-activities = 1\nrelease.offline-first = {}\n")
+    assert "max-concurrent-activities of 2 or more" in refused.value.why

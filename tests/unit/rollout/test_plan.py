@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
-from pipeline.options.release import ReleaseOptions, ramp_step
+from pipeline.options.release import OfflineFirst, ReleaseOptions, ramp_step
 from pipeline.rollout.plan import (
     Action,
     End,
@@ -16,6 +16,7 @@ from pipeline.rollout.plan import (
     Gate,
     Judged,
     Observe,
+    Offline,
     Promote,
     PutBack,
     Ramp,
@@ -29,6 +30,7 @@ from pipeline.rollout.plan import (
 STEPS = (ramp_step(10, 30), ramp_step(50, 30))
 HOLD = ReleaseOptions.model_validate({"on-inconclusive": "hold", "steps": STEPS})
 GO_ON = ReleaseOptions(steps=STEPS)
+OFFLINE_FIRST = ReleaseOptions.model_validate({"steps": STEPS, "offline-first": {}})
 NO_PAUSES = ReleaseOptions(steps=(), watch=timedelta(0))
 BROKEN = Fault(error="NoLiveWorker", what="it broke", by_the_build=False)
 ABORTED = Fault(error="Aborted", what="somebody aborted it", by_the_build=True)
@@ -64,6 +66,35 @@ def test_a_good_build_goes_the_whole_route() -> None:
 
 def test_a_release_without_pauses_only_starts_gates_and_promotes() -> None:
     assert kinds(state(NO_PAUSES)) == ["start", "gate", "promote", "retire", "end"]
+
+
+def test_a_build_gets_batch_calls_after_its_gates_and_before_its_ramp() -> None:
+    ramp = ["ramp", "observe", "ramp", "observe"]
+    head = ["start", "gate", "offline", "observe"]
+    assert kinds(state(OFFLINE_FIRST)) == [*head, *ramp, "promote", "observe", "retire", "end"]
+
+
+def test_a_build_that_is_bad_at_batch_calls_gets_no_others() -> None:
+    at = state(OFFLINE_FIRST, stage=Stage.OFFLINE, is_ramped=True)
+    assert kinds(at, Verdict.FAIL) == ["observe", "put back", "end"]
+    fault = at.after(next_action(at), judged(at, Verdict.FAIL)).fault
+    assert fault is not None
+    assert fault.what == "Build new-1 turned bad at batch calls."
+
+
+def test_too_few_batch_calls_hold_the_release_where_the_config_says_so() -> None:
+    options = HOLD.model_copy(update={"offline_first": OfflineFirst()})
+    at = state(options, stage=Stage.OFFLINE, is_ramped=True)
+    held = at.after(next_action(at), judged(at, Verdict.INCONCLUSIVE))
+    assert (held.stage, held.held) == (Stage.OFFLINE, True)
+    assert next_action(held.resume()) == next_action(at)
+
+
+@pytest.mark.parametrize("is_routed", [True, False])
+def test_promote_now_passes_over_batch_calls_too(is_routed: bool) -> None:
+    at = state(OFFLINE_FIRST, stage=Stage.OFFLINE, is_ramped=is_routed)
+    assert kinds(at.promote())[0] == "promote"
+    assert kinds(state(OFFLINE_FIRST).promote())[:3] == ["start", "gate", "promote"]
 
 
 @pytest.mark.parametrize("at", [state(was=None), state(is_used=False), state(was="placeholder-a")])
@@ -148,24 +179,31 @@ class World:
 
     def __init__(self, before: State) -> None:
         self.current = before.candidate if before.is_current else before.was
+        self.batch = self.current
         self.ramp: str | None = None
         self.put_back_failed = False
 
     def do(self, action: Action, at: State) -> None:
-        if isinstance(action, Ramp):
+        if isinstance(action, Offline):
+            self.batch = at.candidate
+        elif isinstance(action, Ramp):
+            assert self.batch == at.candidate or not at.options.offline_first
             self.ramp = at.candidate
         elif isinstance(action, Promote):
             self.current, self.ramp = at.candidate, None
+            self.batch = at.candidate if at.options.offline_first else self.batch
         elif isinstance(action, PutBack):
             self.ramp = None
-            if self.current == at.candidate and (action.quarantine or not at.is_current):
-                self.current = at.was
+            if action.quarantine or not at.is_current:
+                self.current = at.was if self.current == at.candidate else self.current
+                self.batch = at.was if self.batch == at.candidate else self.batch
 
 
 OPTIONS = st.builds(
-    lambda steps, hold, watch: ReleaseOptions.model_validate(
+    lambda steps, hold, watch, offline: ReleaseOptions.model_validate(
         {
             "steps": steps,
+            "offline-first": {} if offline else None,
             "on-inconclusive": "hold" if hold else "go-on",
             "watch": f"{watch}s",
         }
@@ -173,6 +211,7 @@ OPTIONS = st.builds(
     st.lists(st.builds(ramp_step, st.integers(1, 99), st.integers(0, 99)), max_size=3).map(tuple),
     st.booleans(),
     st.integers(0, 5),
+    st.booleans(),
 )
 STATES = st.builds(
     lambda options, was, current, used: state(options, was=was, is_current=current, is_used=used),
@@ -230,9 +269,12 @@ def test_every_release_ends_without_a_ramp_and_with_one_good_build(
     assert world.ramp is None
     if at.stage is Stage.DONE:
         assert world.current == start.candidate
+        assert (
+            world.batch == (start.candidate if start.options.offline_first else start.was) or start.is_current
+        )
         assert promoted
     elif not start.is_current:
-        assert world.current == start.was
+        assert world.current == world.batch == start.was
 
 
 def test_every_action_is_of_some_stage() -> None:

@@ -13,6 +13,7 @@ from pipeline.rollout.messages import Quarantine
 from pipeline.rollout.policy import (
     Begin,
     InFlight,
+    batch_targets,
     begin,
     promised,
     refuse_older,
@@ -190,3 +191,28 @@ def test_the_roll_back_never_chooses_the_present_nor_a_quarantined_build(
     else:
         assert target != "b0"
         assert target not in bad
+
+
+def test_batch_calls_go_back_to_the_last_promoted_build_that_took_them() -> None:
+    own = deployment("b3", version("b0", 1), version("b1", 2), version("b2", 3), version("b3", None))
+    batch = deployment("b3", version("b1", 2), version("b2", 3), version("b3", None))
+    assert batch_targets(batch, own, "b3") == ["b2", "b1"]
+
+
+def test_batch_calls_stay_where_they_are_if_that_build_is_not_left() -> None:
+    own = deployment("b3", version("b1", 2), version("b2", 3), version("b3", None))
+    batch = deployment("b1", version("b1", None), version("b2", 9))
+    assert batch_targets(batch, own, "b3") == ["b1", "b2"]
+
+
+def test_a_build_that_a_cut_off_release_left_with_batch_calls_is_the_last_choice() -> None:
+    own = deployment("b1", version("b1", None), version("b2", 3, was_current=False))
+    batch = deployment("b2", version("b1", 2), version("b2", None))
+    assert batch_targets(batch, own, "b3") == ["b1", "b2"]
+    assert batch_targets(batch, own, "b2") == ["b1"]
+    assert batch_targets(deployment("b2", version("b2", None)), own, "b3") == ["b2"]
+
+
+def test_no_placeholder_gets_batch_calls_back() -> None:
+    seen = deployment("b1", version("placeholder-a", 3), version("b1", None))
+    assert batch_targets(seen, seen, "b1") == []

@@ -21,12 +21,14 @@ def planned(
     quarantined: frozenset[str] = NONE,
     busy: frozenset[str] = NONE,
     spare: tuple[str, ...] = (),
+    for_batch: str | None = None,
 ) -> Retirement:
     return plan(
         seen,
         RetireRequest(algorithm="a", keep=keep, spare=spare),
         quarantined=quarantined,
         at_work=busy,
+        for_batch=for_batch,
         started_here=frozenset(started),
         alive=frozenset(started),
     )
@@ -46,6 +48,10 @@ def test_the_last_good_builds_before_current_stay_and_older_ones_go() -> None:
 def test_a_quarantined_build_does_not_count_as_good() -> None:
     made = planned(line(5), {f"b{n}" for n in range(5)}, quarantined=frozenset({"b3"}))
     assert made.stop == ("b0", "b3")
+
+
+def test_the_build_that_batch_calls_go_to_stays_however_old_it_is() -> None:
+    assert planned(line(6), {f"b{n}" for n in range(6)}, for_batch="b0").stop == ("b1", "b2")
 
 
 def test_a_build_at_work_is_left_for_later() -> None:
