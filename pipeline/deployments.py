@@ -130,6 +130,8 @@ class Worker(_Frozen):
     used_slots: int
     processed: int
     failed: int
+    slots: int = 0
+    """Calls that it runs at once."""
 
 
 class Deployments:
@@ -522,4 +524,5 @@ def _worker(beat: WorkerHeartbeat) -> Worker:
         used_slots=slots.current_used_slots,
         processed=slots.total_processed_tasks,
         failed=slots.total_failed_tasks,
+        slots=slots.current_used_slots + slots.current_available_slots,
     )

@@ -4,6 +4,7 @@ That makes a backfill resumable without any other record: it goes on behind the 
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -52,9 +53,21 @@ def count_planned(plan: Path) -> int:
 
 
 def planned(plan: Path, start: int, most: int) -> tuple[Answered, ...]:
-    """Some calls of a plan."""
-    with plan.open() as file:
-        return tuple(Answered.model_validate_json(line) for line in islice(file, start + 1, start + 1 + most))
+    """Some calls of a plan.
+
+    Raises:
+        OutputUnusable: somebody changed or removed it.
+    """
+    try:
+        with plan.open() as file:
+            lines = islice(file, start + 1, start + 1 + most)
+            return tuple(Answered.model_validate_json(line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise OutputUnusable(
+            f"{plan} is no longer the plan that the backfill wrote.",
+            why=type(error).__name__,
+            now="Begin another with another --output.",
+        ) from error
 
 
 def count_done(output: Path) -> int:
@@ -66,8 +79,41 @@ def count_done(output: Path) -> int:
 
 
 def append(output: Path, start: int, lines: Sequence[Recomputed]) -> None:
-    """Write the lines from number `start` on; written before or half written, they are replaced."""
+    """Write the lines from number `start` on; written before or half written, they are replaced.
+
+    Raises:
+        OutputUnusable: they cannot be written.
+    """
     text = "".join(line.model_dump_json() + "\n" for line in lines)
+    try:
+        _write(output, start, text)
+    except OSError as error:
+        raise OutputUnusable(
+            f"{output} cannot be written.", why=str(error), now="Make room and run the same command again."
+        ) from error
+
+
+def outcomes(output: Path) -> Counter[str]:
+    """How many of the calls in an output came to what; a line that is half written does not count.
+
+    Raises:
+        OutputUnusable: it holds something else.
+    """
+    if not output.exists():
+        return Counter()
+    try:
+        with output.open() as file:
+            whole = (line for line in file if line.endswith("\n"))
+            return Counter(Recomputed.model_validate_json(line).outcome for line in whole)
+    except (OSError, ValueError) as error:
+        raise OutputUnusable(
+            f"{output} holds lines that no backfill wrote.",
+            why=type(error).__name__,
+            now="Choose another --output.",
+        ) from error
+
+
+def _write(output: Path, start: int, text: str) -> None:
     with output.open("a+b") as file:
         file.seek(0)
         length = sum(len(line) for line in islice(file, start))

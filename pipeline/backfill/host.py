@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from pipeline.backfill.messages import Backfill, Progress, workflow_id
 from pipeline.backfill.workflow import Recompute, Steps
-from pipeline.errors import BackfillFailed
+from pipeline.errors import BackfillFailed, ConduitError, restore
 from pipeline.rollout.serving import Reporting
 
 PAUSE = 1.0
@@ -22,6 +23,7 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
 
     Raises:
         BackfillFailed: it was ended by somebody.
+        OutputUnusable: its files were changed, or cannot be written.
     """
     queue = f"{workflow_id(backfill.header.algorithm)}@{socket.gethostname()}"
     steps = Steps(client)
@@ -39,7 +41,7 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
             id=workflow_id(backfill.header.algorithm),
             task_queue=queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"Calls of build {backfill.header.build_id} again",
+            static_summary=f"{backfill.header.algorithm}: calls of build {backfill.header.build_id} again",
         )
         return await _follow(handle, tell)
 
@@ -52,13 +54,22 @@ async def _follow(handle: WorkflowHandle[Recompute, Progress], tell: Callable[[P
             await _tell(handle, tell)
         return await result
     except WorkflowFailureError as failure:
-        raise BackfillFailed(
+        raise _ours(failure) or BackfillFailed(
             "The backfill was ended.",
             why=str(failure.cause),
             now="Run the same command again: it goes on behind the last answer that it kept.",
         ) from failure
     finally:
         result.cancel()
+
+
+def _ours(failure: WorkflowFailureError) -> ConduitError | None:
+    """The error that a step of the backfill raised, if it was one of ours."""
+    step = failure.cause
+    cause = step.cause if isinstance(step, ActivityError) else None
+    if isinstance(cause, ApplicationError) and cause.type and cause.details:
+        return restore(cause.type, cause.details[0])
+    return None
 
 
 async def _tell(handle: WorkflowHandle[Recompute, Progress], tell: Callable[[Progress], None]) -> None:

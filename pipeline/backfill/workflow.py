@@ -12,7 +12,8 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pipeline.backfill import files
     from pipeline.backfill.histories import recall
-    from pipeline.backfill.messages import Backfill, Progress, Recalled, Recomputed, json_of
+    from pipeline.backfill.messages import Answered, Backfill, Progress, Recalled, Recomputed, json_of
+    from pipeline.worker.probe import as_summary
 
 STEP = timedelta(minutes=5)
 SILENCE = timedelta(seconds=10)
@@ -130,9 +131,16 @@ class Recompute:
             heartbeat_timeout=timedelta(seconds=heartbeat) if heartbeat else None,
             retry_policy=RetryPolicy(maximum_attempts=ATTEMPTS),
             priority=Priority(priority_key=self._backfill.priority, fairness_key=recalled.fairness_key),
-            summary=f"again: {recalled.call.workflow_id}"[:200],
+            summary=self._summary(recalled.call),
         )
         return answer
+
+    def _summary(self, call: Answered) -> str:
+        """What people see of a call in Temporal's UI: whose it was; which build answers is the worker's to say."""
+        header = self._backfill.header
+        return as_summary(
+            f"{header.algorithm}: {call.activity} again, which {header.build_id} answered for {call.workflow_id}"
+        )
 
 
 def _why(error: ActivityError) -> str:

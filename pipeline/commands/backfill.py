@@ -1,18 +1,20 @@
 """`conduit backfill`: make the calls again that an older build answered, and say beforehand how many that is."""
 
-from collections import Counter
 from pathlib import Path
 
 from temporalio.client import Client
 
 from pipeline.backfill import files, host
 from pipeline.backfill.histories import answered
-from pipeline.backfill.messages import Backfill, Header, Progress, Recomputed
+from pipeline.backfill.messages import Backfill, Header, Progress
 from pipeline.commands.session import Session, deployment
 from pipeline.deployments import Deployment, Deployments, Version
 from pipeline.errors import NoLiveWorker, OutputUnusable, UnknownBuild
 from pipeline.models import Value, algorithm_name
 from pipeline.worker.settings import batch_of
+
+KEPT_FREE = 5
+"""One slot of so many is left to production's calls."""
 
 
 class BackfillWishes(Value):
@@ -65,12 +67,13 @@ async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> 
     plan = await _planned(session, client, seen, header, wishes)
     calls = files.count_planned(plan)
     if wishes.yes and files.count_done(wishes.output) < calls:
+        queue = await _queue(client, seen)
         work = Backfill(
             header=header,
-            task_queue=await _queue(client, seen),
+            task_queue=queue,
             plan=files.plan_of(wishes.output).resolve(),
             output=wishes.output.resolve(),
-            batch=wishes.batch,
+            batch=await _batch(session, client, seen, queue, wishes.batch),
             priority=wishes.priority,
             done=files.count_done(wishes.output),
         )
@@ -81,7 +84,7 @@ async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> 
         current=seen.current,
         calls=calls,
         done=files.count_done(wishes.output),
-        outcomes=_outcomes(wishes.output),
+        outcomes=dict(files.outcomes(wishes.output)),
         output=wishes.output,
     )
 
@@ -137,6 +140,25 @@ async def _queue(client: Client, seen: Deployment) -> str:
     return batch.name if batch is not None and batch.current == seen.current else seen.name
 
 
+async def _batch(session: Session, client: Client, seen: Deployment, queue: str, wanted: int) -> int:
+    """How many calls are under way: as wanted, as far as the live build's workers have room on that queue."""
+    deployments = Deployments(client)
+    workers = await deployments.live(lambda: deployments.workers_on(queue))
+    slots = sum(worker.slots for worker in workers if worker.build_id == seen.current)
+    most = room(slots, shared=queue == seen.name)
+    if slots and most < wanted:
+        session.report.say(f"  {most} calls at a time: the workers of {seen.current} run {slots} at once")
+    return min(wanted, most) if slots else wanted
+
+
+def room(slots: int, *, shared: bool) -> int:
+    """How many of a queue's slots a backfill takes.
+
+    A call that runs is not interrupted for one of production: where they share a queue, a slot is kept free.
+    """
+    return max(1, slots - max(1, slots // KEPT_FREE) if shared else slots)
+
+
 async def _run(session: Session, client: Client, work: Backfill, calls: int) -> None:
     told = -1
 
@@ -147,10 +169,3 @@ async def _run(session: Session, client: Client, work: Backfill, calls: int) -> 
             session.report.say(f"  … {progress.done} of {progress.calls} calls")
 
     await host.run(client, work, calls, tell)
-
-
-def _outcomes(output: Path) -> dict[str, int]:
-    if not output.exists():
-        return {}
-    with output.open() as file:
-        return dict(Counter(Recomputed.model_validate_json(line).outcome for line in file))

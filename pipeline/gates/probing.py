@@ -67,7 +67,7 @@ async def _started(client: Client, target: Target, request: ProbeRequest, limit:
                 versioning_override=PinnedVersioningOverride(
                     WorkerDeploymentVersion(target.deployment, target.build_id)
                 ),
-                static_summary=f"Calls of build {target.build_id} alone",
+                static_summary=f"{target.deployment}: calls of build {target.build_id} alone",
             )
         except RPCError as error:
             # Workers appear with their queue of activities and that of workflows one after the other.

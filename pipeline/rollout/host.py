@@ -120,7 +120,7 @@ async def start(
                     **_memo(build.build_id, build.commit, request.by, request.reason, host),
                     "approved": " ".join(request.approvals),
                 },
-                static_summary=f"Release {build.build_id}",
+                static_summary=f"{build.algorithm}: release {build.build_id}",
             )
         except WorkflowAlreadyStartedError:
             continue  # another began at the same moment: which of the two goes on is decided anew
@@ -182,7 +182,7 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
         task_queue=queue,
         id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
         memo=_memo(target.build_id, target.commit, request.by, request.reason, process.this()),
-        static_summary=f"Roll back to {target.build_id}",
+        static_summary=f"{target.algorithm}: roll back to {target.build_id}",
     )
     async with worker(client, queue, runtime):
         return await follow(handle, on_step)
@@ -208,7 +208,7 @@ async def hold(client: Client, request: ReleaseRequest, runtime: Runtime, on_ste
             task_queue=queue,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             memo=_memo(build.build_id, build.commit, request.by, request.reason, process.this()),
-            static_summary=f"Hold calls, {build.build_id}",
+            static_summary=f"{build.algorithm}: hold calls, {build.build_id}",
         )
     except WorkflowAlreadyStartedError:
         raise errors.ReleaseInFlight(

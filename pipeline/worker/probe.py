@@ -30,6 +30,7 @@ SILENCE = timedelta(seconds=10)
 """A worker that tells nothing of a trial for so long has died, or its event loop stands."""
 TO_START = timedelta(seconds=60)
 ASKING = timedelta(seconds=20)
+SUMMARY = 200
 MOST_LOST = 2
 """After so many trials that no worker survived, no further one is begun."""
 MOST_SLOW = 4
@@ -190,7 +191,7 @@ class Probe:
                 schedule_to_start_timeout=TO_START,
                 heartbeat_timeout=SILENCE,
                 retry_policy=RetryPolicy(maximum_attempts=1),
-                summary=f"trial {trial.number}",
+                summary=_summary(trial),
             )
             return tried
         except ActivityError as error:
@@ -206,6 +207,18 @@ class Probe:
         if self._until is not None and workflow.time() > self._until:
             return "the time for it was over"
         return ""
+
+
+def as_summary(text: str) -> str:
+    """Text as Temporal's UI shows it beside a call: the server takes 400 bytes, and names may be of any script."""
+    return text.encode("ascii", "replace").decode()[:SUMMARY]
+
+
+def _summary(trial: Trial) -> str:
+    """What people see of the call: these are the only calls whose build is known before they are made."""
+    version = workflow.info().get_current_deployment_version()
+    build = f"{version.deployment_name}, build {version.build_id}: " if version else ""
+    return as_summary(f"{build}trial {trial.number} of {trial.activity}")
 
 
 def _explain(cause: BaseException | None) -> tuple[Outcome, str]:

@@ -19,6 +19,7 @@ from pipeline.models import Build
 from pipeline.rollout.messages import workflow_id
 from pipeline.worker.settings import batch_of
 from tests.integration.rollout.conftest import Stage, activity
+from tests.integration.rollout.test_survival import killed_at
 from tests.parts.load import Calling, Load, running_load
 from tests.parts.temporal import temporal_binary
 from tests.parts.waiting import eventually
@@ -123,32 +124,56 @@ async def test_builds_go_to_batch_first_and_bad_ones_no_further(stage: Stage) ->
         await callers.finish()
         assert bad.build_id not in await callers.interactive.builds()
 
-    # A roll-back takes both back.
+
+async def one_with_a_batch_queue(stage: Stage, client: Client) -> str:
+    """The live build, which takes batch calls; one is released if it does not."""
+    current, batch = await live(stage, client)
+    if current is not None and current == batch:
+        return current
+    return (await stage.release(client, await build(stage, "first", settings=OFFLINE_FIRST))).build_id
+
+
+async def test_batch_calls_are_put_back_too_and_stay_with_the_last_build_that_takes_them(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    first = await one_with_a_batch_queue(stage, client)
+
+    # A release that was cut off there: the next one takes batch calls from the build that nobody has judged.
+    cut_off = await build(stage, "cut off", settings=OFFLINE_FIRST)
+    command = ("deliver", "--project", str(stage.repo.folder))
+    await asyncio.to_thread(killed_at, stage.conduit.start(*command), "judge offline")
+    assert await live(stage, client) == (first, cut_off.build_id)
     second = await build(stage, "second", settings=OFFLINE_FIRST)
-    await stage.release(client, second)
+    steps: list[str] = []
+    await stage.release(client, second, steps)
+    assert "tidy ok" in steps
     assert await live(stage, client) == (second.build_id, second.build_id)
+    assert cut_off.build_id not in await asyncio.to_thread(stage.conduit.alive, stage.algorithm)
+
+    # A roll-back takes both back.
     rolled = await asyncio.to_thread(
         stage.conduit.good, "rollback", stage.algorithm, "--reason", "wrong", "--json"
     )
-    assert (rolled.json["build_id"], rolled.json["batch"]) == (first.build_id, first.build_id)
-    assert await live(stage, client) == (first.build_id, first.build_id)
+    assert (rolled.json["build_id"], rolled.json["batch"]) == (first, first)
+    assert await live(stage, client) == (first, first)
 
     # Switched off: the last build that takes batch calls keeps them, and is kept.
     third = await build(stage, "third")
     await stage.release(client, third)
-    assert await live(stage, client) == (third.build_id, first.build_id)
+    assert await live(stage, client) == (third.build_id, first)
     told = await asyncio.to_thread(stage.conduit.good, "status", stage.algorithm)
-    assert f"batch calls, on {batch_of(stage.algorithm)}: {first.build_id}" in told.out
+    assert f"batch calls, on {batch_of(stage.algorithm)}: {first}" in told.out
     named = await asyncio.to_thread(stage.conduit.good, "status", "--json")
     assert batch_of(stage.algorithm) not in named.out
     async with production(client, stage.algorithm) as callers:
         await eventually(lambda: answered(callers.batch), within=60)
         await callers.finish()
-        assert set(await callers.batch.builds()) == {first.build_id}
+        assert set(await callers.batch.builds()) == {first}
     await asyncio.to_thread(give_up_batch_queue, stage)
     assert await live(stage, client) == (third.build_id, None)
     told = await asyncio.to_thread(stage.conduit.good, "status", stage.algorithm)
-    assert "batch calls" not in told.out
+    assert "batch calls, on" not in told.out
 
 
 def give_up_batch_queue(stage: Stage) -> None:

@@ -8,6 +8,7 @@ from temporalio.api.common.v1 import Payload
 from pipeline.backfill import files
 from pipeline.backfill.histories import build_of
 from pipeline.backfill.messages import Answered, Header, Recalled, Recomputed, json_of
+from pipeline.commands.backfill import room
 from pipeline.errors import OutputUnusable
 
 HEADER = Header(algorithm="speaker-id", build_id="6459068e2c62-9814c4")
@@ -74,3 +75,45 @@ def test_a_payload_crosses_as_it_is() -> None:
 )
 def test_the_build_is_in_its_workers_identity(identity: str, build: str) -> None:
     assert build_of(identity, "speaker-id") == build
+
+
+def test_outcomes_are_counted_without_the_line_that_was_cut_off(tmp_path: Path) -> None:
+    output = tmp_path / "again.jsonl"
+    assert not files.outcomes(output)
+    files.append(output, 0, [answer(0), answer(1)])
+    with output.open("a") as file:
+        file.write('{"call": {"workflow')
+    assert files.outcomes(output) == {"same": 2}
+
+
+@pytest.mark.parametrize("content", [b"{}\n", b"notes\n", b"\xff\xfe\n"])
+def test_an_output_or_plan_that_somebody_changed_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "again.jsonl"
+    file.write_bytes(content * 2)
+    with pytest.raises(OutputUnusable):
+        files.outcomes(file)
+    with pytest.raises(OutputUnusable):
+        files.planned(file, 0, 1)
+
+
+def test_a_plan_or_output_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OutputUnusable):
+        files.planned(tmp_path, 0, 1)
+    with pytest.raises(OutputUnusable):
+        files.append(tmp_path, 0, [answer(0)])
+
+
+@pytest.mark.parametrize(
+    ("slots", "shared", "most"),
+    [
+        (100, True, 80),
+        (20, True, 16),
+        (2, True, 1),
+        (1, True, 1),
+        (0, True, 1),
+        (20, False, 20),
+        (0, False, 1),
+    ],
+)
+def test_a_backfill_keeps_a_slot_free_where_it_shares_the_queue(slots: int, shared: bool, most: int) -> None:
+    assert room(slots, shared=shared) == most
