@@ -4,7 +4,11 @@ Two workers of ten slots each, of which the backfill takes all but four; calls o
 A trickle of interactive workflows is measured alone, then while ten thousand clips of an archive go through the same
 workers, then alone again. The target: the p95 with batch is at most 1.5 times that without, and batch gets the
 capacity that is left. What is in the queue's hands is told apart from what is in the server's: the p95 of how long a
-call waited for a worker, and how much processor time was used. From the repository's root:
+call waited for a worker, and how much processor time was used.
+
+The server's database is kept in memory, where the machine has such a folder. The dev server commits one transaction
+after the other: on a disk, a backfill of calls of a quarter of a second measures the disk (`--on-disk` does so).
+From the repository's root:
 
     python -m benchmarks.batch_beside_interactive [--clips 10000] [--batch 16] [--hold 0.25] [--batch-slots 5]
 """
@@ -40,6 +44,7 @@ from workflows.identification import SpeakerIdentificationWorkflow
 from workflows.models import AudioClip, Backfill, BackfillProgress, IdentificationRequest, SpeakerID
 from workflows.worker import WORKFLOWS
 
+MEMORY = Path("/dev/shm")  # noqa: S108  # the folder that Linux keeps in memory
 SLOTS = 10
 WORKERS = 2
 PERIOD = 0.5
@@ -226,11 +231,14 @@ def main() -> None:
     parser.add_argument(
         "--batch-slots", type=int, default=0, help="of each worker, for a queue of the batch's own"
     )
+    parser.add_argument("--on-disk", action="store_true", help="keep the server's database on the disk")
     arguments = parser.parse_args()
     load = Load(arguments.clips, arguments.batch, arguments.hold, arguments.batch_slots)
+    in_memory = MEMORY if MEMORY.is_dir() and not arguments.on_disk else None
     with (
         tempfile.TemporaryDirectory(prefix="conduit-benchmark-") as name,
-        DevServer(temporal_program(), Path(name)) as server,
+        tempfile.TemporaryDirectory(prefix="conduit-benchmark-", dir=in_memory) as database,
+        DevServer(temporal_program(), Path(database)) as server,
     ):
         write_archive(Path(name) / "archive", load.clips)
         asyncio.run(measure(server, Path(name), load))
