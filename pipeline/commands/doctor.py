@@ -13,7 +13,7 @@ from temporalio.client import Client
 
 from pipeline.build import environment as environments
 from pipeline.build.wishes import ImageWishes
-from pipeline.commands.session import Session
+from pipeline.commands.session import Session, algorithms
 from pipeline.config import Config
 from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError, DestinationNotWritable, NoLiveWorker
@@ -189,7 +189,7 @@ async def _temporal(session: Session) -> Found[Client]:
 
 async def _versions(deployments: Deployments) -> Found[None]:
     """The namespace is there, and has Worker Deployments."""
-    return f"algorithms in this namespace: {len(await deployments.names())}", None
+    return f"algorithms in this namespace: {len(algorithms(await deployments.names()))}", None
 
 
 async def _heartbeats(deployments: Deployments) -> Found[None]:

@@ -6,8 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 def batch_of(algorithm: str) -> str:
     """The name of an algorithm's batch queue, and of the deployment that routes its calls.
 
-    No algorithm can be called so. Temporal's own rules leave little else: it never lists a deployment whose name has
-    a dot or a colon.
+    No algorithm can be called so, and Temporal takes it for both: a deployment with a dot or colon it never lists.
     """
     return f"{algorithm}/batch"
 

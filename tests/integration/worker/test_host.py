@@ -10,8 +10,9 @@ from temporalio.api.workflowservice.v1 import ListWorkersRequest
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 
+from pipeline.deployments import Deployments
 from pipeline.rollout.pending import of_workflows
-from pipeline.worker.settings import HostSettings
+from pipeline.worker.settings import HostSettings, queues_of
 from tests.integration.worker.conftest import Algorithm
 from tests.integration.worker.research import CALLS
 from tests.parts.ports import free_port
@@ -64,6 +65,20 @@ async def test_heartbeats_name_the_version_and_the_identity(
     assert heartbeat.deployment_version.build_id == "b1"
     assert heartbeat.task_queue == algorithm.name
     assert heartbeat.worker_identity == f"{algorithm.name}/b1@{socket.gethostname()}:{host.pid}"
+
+
+async def test_a_batch_queue_has_slots_and_a_version_of_its_own(
+    algorithm: Algorithm, start_host: StartHost
+) -> None:
+    start_host("b1", max_concurrent_activities=4, batch_slots=1)
+    deployments = Deployments(algorithm.client)
+
+    async def beating() -> list[tuple[str, str, int]]:
+        found = [worker for name in queues_of(algorithm.name) for worker in await deployments.workers(name)]
+        return [(w.task_queue, w.build_id, w.slots) for w in found] if len(found) > 1 else []
+
+    own, batch = queues_of(algorithm.name)
+    assert await eventually(beating) == [(own, "b1", 3), (batch, "b1", 1)]
 
 
 @pytest.mark.parametrize(
