@@ -283,7 +283,7 @@ class Deployments:
         await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
 
     async def delete_version(self, name: str, build_id: str) -> None:
-        """Delete a version; the server refuses while pollers were seen in the last five minutes."""
+        """Delete a version; the server refuses while it drains, or pollers were seen in the last five minutes."""
         request = DeleteWorkerDeploymentVersionRequest(
             namespace=self._namespace,
             deployment_version=_version(name, build_id),

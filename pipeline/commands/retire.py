@@ -22,7 +22,7 @@ class RetireResult(Value):
             (told.stopped, "stopped the workers of"),
             (told.deleted, "deleted"),
             (told.busy, "still at work, left for later:"),
-            (told.later, "the server saw workers in the last five minutes, left for later:"),
+            (told.later, "draining, or polled for in the last five minutes, left for later:"),
         ]
         lines = [f"  {what} {', '.join(builds)}" for builds, what in parts if builds]
         return [f"{self.algorithm}: {'retired' if lines else 'nothing to retire'}.", *lines]
@@ -42,7 +42,10 @@ async def retire(session: Session, algorithm: str, keep: int | None) -> RetireRe
     release = await host.running(client, algorithm)
     candidate = (str((await release.memo()).get("build_id", "")),) if release else ()
     request = RetireRequest(
-        algorithm=algorithm, keep=options.keep if keep is None else keep, spare=tuple(filter(None, candidate))
+        algorithm=algorithm,
+        keep=options.keep if keep is None else keep,
+        records=options.records,
+        spare=tuple(filter(None, candidate)),
     )
     retired = await Retirer(client, deployments, session.every_runtime()).retire(request)
     return RetireResult(algorithm=algorithm, retired=retired)

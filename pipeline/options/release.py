@@ -84,3 +84,10 @@ class ReleaseOptions(Table):
     keep: int = Field(
         default=2, ge=1, le=50, description="Earlier good builds whose workers are kept for a roll-back."
     )
+    records: int = Field(
+        default=50,
+        ge=2,
+        le=1000,
+        description="Versions that are kept at Temporal for what they tell; the oldest beyond it are deleted. "
+        "A server takes 100.",
+    )

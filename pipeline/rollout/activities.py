@@ -143,7 +143,8 @@ class Activities:
         except TimeoutError:
             log = await self._log(build.algorithm, build.build_id)
             seen = await self._deployments.describe(build.algorithm)
-            raise diagnosis.never_registered(build, log, seen, request.timeout) from None
+            heard = bool(await self._live(build.algorithm, build.build_id))
+            raise diagnosis.never_registered(build, log, seen, request.timeout, heard=heard) from None
 
     async def _is_able(self, request: Started) -> bool:
         build = request.build

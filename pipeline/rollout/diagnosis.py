@@ -7,9 +7,6 @@ from pipeline.rollout.messages import Route
 from pipeline.runtimes import LocalWorker
 from pipeline.worker.phases import last_phase
 
-VERSIONS_BY_DEFAULT = 100
-"""How many versions of a deployment a Temporal server keeps unless it is configured otherwise."""
-
 REMEDIES = {
     errors.SetupFailed: "Mend the `setup` hook; `python -c` with its module shows the same.",
     errors.ImportFailed: "Import the activity modules in the repo's own environment and mend what fails.",
@@ -58,8 +55,14 @@ def silent(build_id: str, seconds: float, log: str) -> errors.WorkerDied:
     )
 
 
-def never_registered(build: Build, log: str, seen: Deployment | None, seconds: float) -> errors.ConduitError:
-    """Explain workers that live and that Temporal does not list."""
+def never_registered(
+    build: Build, log: str, seen: Deployment | None, seconds: float, *, heard: bool
+) -> errors.ConduitError:
+    """Explain workers that live and that Temporal does not list.
+
+    Args:
+        heard: whether they heartbeat: then they poll, and it is the server that does not take the version.
+    """
     phase = last_phase(log)
     doing = phase.phase if phase else "starting"
     if doing == "setup":
@@ -75,17 +78,31 @@ def never_registered(build: Build, log: str, seen: Deployment | None, seconds: f
             now="Move long work into the `setup` hook, or raise `start-timeout` in [tool.conduit].",
             log=log,
         )
-    if seen is not None and len(seen.versions) >= VERSIONS_BY_DEFAULT and not seen.version(build.build_id):
-        return errors.VersionLimit(
-            f"Temporal does not list build {build.build_id}: {build.algorithm} has {len(seen.versions)} versions.",
-            why="The server registers no more than its limit, and tells nobody.",
-            now=f"Run `conduit retire {build.algorithm}`; it says what the server lets be deleted only later.",
-            log=log,
-        )
+    if heard and not (seen and seen.version(build.build_id)):
+        return _no_room(build, seen, log)
     return errors.NotRegistered(
         f"Temporal did not list build {build.build_id} within {seconds:.0f} seconds.",
         why=f"Its workers are {doing}.",
         now="Check that workers and this command use the same TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE.",
+        log=log,
+    )
+
+
+def _no_room(build: Build, seen: Deployment | None, log: str) -> errors.VersionLimit:
+    if seen is None:
+        return errors.VersionLimit(
+            f"Temporal hears the workers of {build.algorithm} and does not list it.",
+            why="A server takes 100 algorithms in a namespace unless configured otherwise, and tells nobody.",
+            now="Delete a Worker Deployment that nobody needs, or deliver to another namespace.",
+            log=log,
+        )
+    return errors.VersionLimit(
+        f"Temporal hears the workers of build {build.build_id} and does not list it, "
+        f"beside {len(seen.versions)} versions of {build.algorithm}.",
+        why="A server takes 100 unless configured otherwise. It makes room for one more by itself, but not by a "
+        "version that drains or whose workers it saw in the last five minutes.",
+        now="Stop workers of old builds on other machines, wait five minutes, and run "
+        f"`conduit retire {build.algorithm}`; `records` in [tool.conduit.release] says how many are kept.",
         log=log,
     )
 

@@ -70,6 +70,7 @@ class RetireRequest(Value):
 
     algorithm: AlgorithmName
     keep: int
+    records: int = Field(default=50, description="versions that are kept for their metadata")
     spare: tuple[BuildId, ...] = Field(default=(), description="builds that are left alone in any case")
 
 

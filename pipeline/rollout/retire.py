@@ -15,9 +15,6 @@ from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.runtimes import Runtime
 from pipeline.worker.settings import batch_of
 
-RECORDS = 50
-"""Versions of a deployment that are kept for their metadata; the server takes a hundred by default."""
-
 
 class Retirement(Value):
     """What is to be done."""
@@ -41,7 +38,7 @@ def plan(
 
     Args:
         seen: the deployment.
-        request: how many good builds are kept.
+        request: how many good builds, and how many versions, are kept.
         quarantined: builds that were found bad.
         at_work: builds that have a call now.
         for_batch: the build that batch calls go to.
@@ -52,7 +49,7 @@ def plan(
     past = started_here - kept
     stop = past - at_work
     stays = kept | ((alive | past) - stop)
-    surplus = max(0, len(seen.versions) - RECORDS)
+    surplus = max(0, len(seen.versions) - request.records)
     oldest = sorted((v for v in seen.versions if v.build_id not in stays), key=_age)
     return Retirement(
         stop=tuple(sorted(stop)),
@@ -142,7 +139,7 @@ class Retirer:
         return frozenset(build for build, entries in metadata.items() if QUARANTINE_ENTRY in entries)
 
     async def _delete(self, request: RetireRequest, build_id: str) -> bool:
-        """Whether the server let it be deleted: it does not while it saw pollers in the last five minutes."""
+        """Whether the server let it be deleted: it does not at once; see `delete_version`."""
         name = request.algorithm
         try:
             if await self._deployments.details(batch_of(name), build_id):

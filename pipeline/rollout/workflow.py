@@ -75,8 +75,6 @@ RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interv
 MOST = timedelta(minutes=5)
 """For a step that does not say how long it may take, retries included."""
 GATE = timedelta(hours=1)
-NEARLY_ALL = 90
-"""Versions at which room is made before one more is registered: a server takes a hundred unless configured."""
 
 Outcome = tuple[Judged | None, Fault | None]
 NOTHING: Outcome = (None, None)
@@ -202,15 +200,19 @@ class Rollout:
         return NOTHING
 
     async def _retire(self) -> Retired:
+        options = self._state.options
         request = RetireRequest(
-            algorithm=self._build.algorithm, keep=self._state.options.keep, spare=(self._build.build_id,)
+            algorithm=self._build.algorithm,
+            keep=options.keep,
+            records=options.records,
+            spare=(self._build.build_id,),
         )
         return await step("retire", Retirer.retire, request)
 
     async def _start(self) -> None:
         request = self._request
         await step("tidy", Activities.tidy, self._build)
-        if self._before.versions >= NEARLY_ALL:
+        if self._before.versions > self._state.options.records:
             with contextlib.suppress(ActivityError):  # if there is no room, registering says so
                 await self._retire()
         await start(Started(build=request.build, replicas=request.replicas, timeout=request.start_timeout))

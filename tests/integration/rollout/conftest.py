@@ -103,7 +103,9 @@ class Stage:
 
     async def release(self, client: Client, build: Build, steps: list[str] | None = None) -> Routed:
         """Release in this process, as `conduit deliver` would."""
-        request = ReleaseRequest(build=build, replicas=1, start_timeout=120, by="tests")
+        request = ReleaseRequest(
+            build=build, replicas=1, start_timeout=build.workers.start_timeout, by="tests"
+        )
         told = [] if steps is None else steps
         return await host.release(
             client, request, self.runtime(), no_order, lambda name, status, _: told.append(f"{name} {status}")

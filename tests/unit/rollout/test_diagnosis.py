@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from pipeline import errors
+from pipeline.deployments import Deployment
 from pipeline.models import Build, Commit, Image, build_id
 from pipeline.rollout import diagnosis
 from pipeline.rollout.messages import Route
@@ -56,14 +57,22 @@ def test_a_worker_that_told_nothing_useful_died(text: str) -> None:
     ],
 )
 def test_the_phase_tells_why_a_version_never_appears(text: str, kind: type[errors.ConduitError]) -> None:
-    assert isinstance(diagnosis.never_registered(BUILD, text, deployment("x"), 5), kind)
+    assert isinstance(diagnosis.never_registered(BUILD, text, deployment("x"), 5, heard=False), kind)
 
 
-def test_the_limit_of_versions_is_named() -> None:
-    full = deployment("x", *(version(f"b{index}", 1) for index in range(diagnosis.VERSIONS_BY_DEFAULT)))
-    error = diagnosis.never_registered(BUILD, log("polling"), full, 5)
+@pytest.mark.parametrize(
+    ("seen", "told"),
+    [
+        (deployment("x", *(version(f"b{index}", 1) for index in range(7))), "beside 7 versions"),
+        (None, "the workers of measure and does not list it"),
+    ],
+)
+def test_a_server_that_hears_workers_and_lists_no_version_has_no_room(
+    seen: Deployment | None, told: str
+) -> None:
+    error = diagnosis.never_registered(BUILD, log("polling"), seen, 5, heard=True)
     assert isinstance(error, errors.VersionLimit)
-    assert "100 versions" in error.what
+    assert told in error.what
 
 
 def test_changed_routing_names_both_builds() -> None:
