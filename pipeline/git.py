@@ -1,11 +1,11 @@
 """What the conduit asks of git: which commit, is the tree clean, which commit is newer, export one."""
 
-import io
 import os
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -79,9 +79,9 @@ def commit(repo: Repository, revision: str) -> Commit:
     Raises:
         NoSuchCommit: it names none.
     """
-    answer = _git(
-        repo.root, "log", "-1", "--format=%H%x00%cI%x00%an%x00%s", "--end-of-options", revision, "--"
-    )
+    # A user's own settings add signatures to the answer, and choose another encoding for it.
+    form = ("--no-show-signature", "--encoding=UTF-8", "--format=%H%x00%cI%x00%an%x00%s")
+    answer = _git(repo.root, "log", "-1", *form, "--end-of-options", revision, "--")
     if answer.returncode != 0 or not answer.stdout:
         raise NoSuchCommit(
             f"{revision[:80]!r} names no commit of {repo.root}.",
@@ -91,12 +91,24 @@ def commit(repo: Repository, revision: str) -> Commit:
     sha, time, author, subject = answer.stdout.decode(errors="replace").rstrip("\n").split("\0")
     return Commit(
         sha=sha,
-        time=datetime.fromisoformat(time),
+        time=_time(sha, time),
         author=author[:200],
         subject=subject[:200],
         repo=_origin(repo)[:500],
         path=repo.path,
     )
+
+
+def _time(sha: str, told: str) -> datetime:
+    """The time of a commit, which may be whatever its author's clock said."""
+    try:
+        return datetime.fromisoformat(told).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise NoSuchCommit(
+            f"Commit {sha[:12]} is of no time that can be.",
+            why=f"git says {told[:40]!r}.",
+            now="Commit again on a machine whose clock is right: `git commit --amend --reset-author --no-edit`.",
+        ) from None
 
 
 def _origin(repo: Repository) -> str:
@@ -117,7 +129,9 @@ def without_credentials(url: str) -> str:
 
 def uncommitted(repo: Repository) -> tuple[str, ...]:
     """The paths of the algorithm's folder that differ from HEAD or are new to git, ignored ones left out."""
-    status = _git(repo.folder, "status", "--porcelain", "-z", "--no-renames", "--", ".").stdout
+    # A user may have chosen not to be shown what is new.
+    how = ("--porcelain", "-z", "--no-renames", "--untracked-files=normal")
+    status = _git(repo.folder, "status", *how, "--", ".").stdout
     return tuple(entry[3:] for entry in status.decode(errors="replace").split("\0") if entry)
 
 
@@ -146,15 +160,23 @@ def export(repo: Repository, sha: str, destination: Path) -> None:
         UnsafeTree: the commit holds a link that leads out of the repository, or a device.
         NoSuchCommit: git has the commit, and not all that is in it.
     """
-    archive = _git(repo.root, "archive", "--format=tar", sha)
-    if archive.returncode != 0:
-        raise NoSuchCommit(
-            f"Commit {sha[:12]} cannot be read.",
-            why=archive.stderr.decode(errors="replace").strip(),
-            now="Fetch the whole commit: `git fetch --refetch`.",
-        )
+    # In a file: a repo may hold more than fits into memory. A user's own line ends would make another artifact.
+    with tempfile.TemporaryDirectory(prefix=".archive-", dir=destination.parent) as folder:
+        archive = Path(folder) / "tar"
+        how = ("-c", "core.autocrlf=false", "archive", "--format=tar", f"--output={archive}")
+        answer = _git(repo.root, *how, sha)
+        if answer.returncode != 0:
+            raise NoSuchCommit(
+                f"Commit {sha[:12]} cannot be read.",
+                why=answer.stderr.decode(errors="replace").strip(),
+                now="Fetch the whole commit: `git fetch --refetch`.",
+            )
+        _unpack(archive, destination)
+
+
+def _unpack(archive: Path, destination: Path) -> None:
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
+        with tarfile.open(archive) as tar:
             tar.extractall(destination, filter="data")
     except tarfile.FilterError as error:
         raise UnsafeTree(

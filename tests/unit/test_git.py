@@ -65,6 +65,47 @@ def test_a_commit_tells_who_when_and_what(folder: Path) -> None:
     assert found.repo == str(folder)
 
 
+def test_a_users_own_settings_do_not_change_what_git_answers(folder: Path, tmp_path: Path) -> None:
+    sha = commit(folder, {".gitattributes": "*.txt text", "a.txt": "1\n"}, message="Größe — Ω")
+    for name, value in (
+        ("log.showSignature", "true"),
+        ("gpg.program", str(signed_by(tmp_path / "gpg"))),
+        ("i18n.logOutputEncoding", "ISO-8859-1"),
+        ("status.showUntrackedFiles", "no"),
+        ("core.autocrlf", "true"),
+    ):
+        run_git(folder, "config", name, value)
+    sign(folder)
+    repo = git.repository(folder)
+    found = git.commit(repo, "HEAD")
+    assert (found.subject, found.sha != sha) == ("Größe — Ω", True)
+    (folder / "new").write_text("")
+    assert git.uncommitted(repo) == ("new",)
+    git.export(repo, found.sha, tmp_path / "out")
+    assert (tmp_path / "out/a.txt").read_bytes() == b"1\n"
+
+
+def signed_by(program: Path) -> Path:
+    """A stand-in for gpg that signs everything and believes every signature."""
+    program.write_text(
+        "#!/bin/sh\necho '[GNUPG:] SIG_CREATED ' >&2\necho '[GNUPG:] GOODSIG 0 me'\n"
+        "echo 'Good signature' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'\n"
+    )
+    program.chmod(0o755)
+    return program
+
+
+def sign(folder: Path) -> None:
+    run_git(folder, "commit", "--quiet", "--amend", "--no-edit", "--gpg-sign")
+
+
+def test_a_commit_of_no_time_that_can_be_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "@253402300800 +0000")
+    run_git(folder, "commit", "--quiet", "--amend", "--no-edit")
+    with pytest.raises(NoSuchCommit, match="no time"):
+        git.commit(git.repository(folder), "HEAD")
+
+
 def test_a_subject_is_text(folder: Path) -> None:
     commit(folder, {}, message="$(touch hacked) %H ${{ secrets.X }}")
     assert git.commit(git.repository(folder), "HEAD").subject == "$(touch hacked) %H ${{ secrets.X }}"
