@@ -1,14 +1,23 @@
 """Running other programs: a list of arguments, an environment that is given, the output kept for errors."""
 
+import contextlib
 import os
+import re
+import signal
 import subprocess
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # What a researcher's tests and build backend must not find in their environment.
 SECRET_PREFIXES = ("TEMPORAL_", "GITHUB_", "ACTIONS_", "RUNNER_", "CONDUIT_", "INPUT_", "SSH_")
-SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "API_KEY", "CREDENTIAL")
-INDEX_PREFIX = "UV_INDEX"
+SECRET_WORDS = (
+    *("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"),
+    *("API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "AUTH_CONFIG"),
+)
+# What names package indexes; the address of a private one may hold its password.
+INDEX = re.compile(r"(?:UV|PIP)_(?:DEFAULT_|EXTRA_)?INDEX.*|UV_FIND_LINKS|PIP_FIND_LINKS")
+PASSWORD_IN_URL = re.compile(r"://[^/\s]*@")
 # Set by the environment that the conduit itself runs in; they would lead another interpreter astray.
 OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT")
 
@@ -20,13 +29,14 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not name.startswith(SECRET_PREFIXES)
         and not any(word in name.upper() for word in SECRET_WORDS)
+        and not (INDEX.fullmatch(name) and PASSWORD_IN_URL.search(value))
         and name not in OURS
     }
 
 
 def for_installing(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment in which uv installs: `without_secrets`, and what opens a private package index."""
-    index = {name: value for name, value in environment.items() if name.startswith(INDEX_PREFIX)}
+    index = {name: value for name, value in environment.items() if INDEX.fullmatch(name)}
     return {**without_secrets(environment), **index}
 
 
@@ -50,27 +60,35 @@ def run(
     environment: Mapping[str, str],
     timeout: float | None = None,
 ) -> Outcome:
-    """Run a program to its end; a failure is the caller's to explain.
+    """Run a program to its end; a failure is the caller's to explain. What it leaves running is killed.
 
     Raises:
         FileNotFoundError: there is no such program.
         subprocess.TimeoutExpired: it ran longer than `timeout` seconds, and was killed with all it started.
     """
     command = [str(argument) for argument in arguments]
-    with subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        text=True,
-        errors="replace",
-    ) as process:
+    # Not a pipe: what a program leaves behind in the background would hold it open, and its reader up.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            output, _ = process.communicate(timeout=timeout)
-        except BaseException:
-            os.killpg(process.pid, 9)
-            raise
-    return Outcome(command, process.returncode, output)
+            process.wait(timeout)
+        finally:
+            _kill_group(process)
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    return Outcome(command, process.returncode, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _kill_group(leader: subprocess.Popen[bytes]) -> None:
+    """Kill a program and all that it started and left behind."""
+    with contextlib.suppress(ProcessLookupError):  # mostly nothing is left
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()

@@ -17,6 +17,10 @@ SECRETS = {
     "REGISTRY_PASSWORD": "secret",
     "npm_token": "secret",
     "SSH_AUTH_SOCK": "socket",
+    "AWS_ACCESS_KEY_ID": "id",
+    "DOCKER_AUTH_CONFIG": "secret",
+    "GPG_PASSPHRASE": "secret",
+    "DEPLOY_PRIVATE_KEY": "secret",
 }
 HARMLESS = {"PATH": "/bin", "HOME": "/home", "LANG": "C", "CUDA_VISIBLE_DEVICES": "0"}
 # Starts a child that outlives it, unless the whole group is killed.
@@ -42,6 +46,15 @@ def test_a_private_index_can_be_installed_from() -> None:
     assert "UV_INDEX_TEAM_PASSWORD" not in without_secrets(index)
 
 
+@pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "PIP_INDEX_URL"])
+def test_an_index_whose_address_holds_a_password_is_for_installing_alone(name: str) -> None:
+    private = {name: "https://reader:secret@packages.example/simple"}
+    assert without_secrets(private) == {}
+    assert for_installing(private) == private
+    public = {name: "https://packages.example/simple"}
+    assert without_secrets(public) == public
+
+
 def test_both_streams_are_kept_in_their_order(tmp_path: Path) -> None:
     program = "import os; os.write(1, b'one\\n'); os.write(2, b'two\\n'); os.write(1, b'\\xff'); raise SystemExit(3)"
     outcome = run([sys.executable, "-c", program], cwd=tmp_path, environment={})
@@ -59,6 +72,15 @@ def test_arguments_are_never_read_by_a_shell(tmp_path: Path) -> None:
 def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run([sys.executable, "-c", FAMILY], cwd=tmp_path, environment={}, timeout=5)
+    child = int((tmp_path / "child").read_text())
+    eventually_sync(lambda: not _lives(child))
+
+
+def test_what_a_program_leaves_in_the_background_holds_nobody_up(tmp_path: Path) -> None:
+    parent = FAMILY.replace("child.wait()", "print('done')").replace("stdin=subprocess.PIPE", "stdin=held")
+    program = "import os; held = os.pipe()[0]\n" + parent.replace("input()", "import time; time.sleep(600)")
+    outcome = run([sys.executable, "-c", program], cwd=tmp_path, environment={}, timeout=60)
+    assert (outcome.returncode, outcome.stdout) == (0, "done\n")
     child = int((tmp_path / "child").read_text())
     eventually_sync(lambda: not _lives(child))
 
