@@ -14,7 +14,7 @@ from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.commands.showing import Story, shown
 from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import ConduitError, Quarantined, RecordRefused, RoutingChanged
-from pipeline.models import Build, Commit, Environment, Sha, Value, is_placeholder
+from pipeline.models import Build, Commit, Environment, Image, Sha, Value, is_placeholder
 from pipeline.options.gates import ApprovalDigest
 from pipeline.placeholders.permission import refuse_unasked
 from pipeline.project import Project, at_commit
@@ -110,6 +110,8 @@ async def release(session: Session, file: Path, expected: Expected, wishes: Wish
 
 def _read(session: Session, file: Path, expected: Expected, project: Project | None) -> Build:
     build = record.read_record(file)
+    if project and isinstance(build.artifact, Image):
+        build = _as_configured(build, project)
     algorithm = expected.algorithm or (project.config.algorithm if project else None)
     sha = expected.sha or (project.commit.sha if project else None)
     image = expected.image
@@ -128,6 +130,14 @@ def _read(session: Session, file: Path, expected: Expected, project: Project | N
         session.report.say(f"  not read here: {IGNORED}")
     safe = record.without_env_file(build)
     return safe.model_copy(update={"commit": project.commit}) if project else safe
+
+
+def _as_configured(build: Build, project: Project) -> Build:
+    """The record with the commit's own word on how it is started, gated and judged."""
+    config = project.config
+    return build.model_copy(
+        update={"workers": project.workers, "gates": config.gates, "release": config.release}
+    )
 
 
 def ancestry(project: Project | None) -> policy.Ancestry:

@@ -7,8 +7,16 @@ import pytest
 
 from pipeline import errors
 from pipeline.cli import run
+from pipeline.commands.release import Delivered, done
+from pipeline.commands.session import Session
+from pipeline.commands.showing import Story
+from pipeline.models import Build, Workers, build_id
+from pipeline.options.docker import DockerOptions
+from pipeline.options.gates import GateOptions
+from pipeline.options.release import ReleaseOptions
 from pipeline.rollout.policy import is_overtaken
-from tests.unit.build.test_record import OTHER, RECORD, SHA, changed, write
+from tests.parts.repos import make_repo
+from tests.unit.build.test_record import IMAGE, OTHER, RECORD, SHA, changed, write
 from tests.unit.github.test_context import ON_GITHUB
 
 
@@ -50,6 +58,48 @@ def test_an_environment_of_another_machine_is_refused(
 
 
 ENVIRONMENT = {"kind": "environment", "python": "/bin/sh", "code": ["/tmp"], "source": "/tmp"}  # noqa: S108
+
+
+SAFE = """[tool.conduit]
+algorithm = "speaker-id"
+replicas = 2
+[tool.conduit.release]
+max-failure-rate = 0.01
+[tool.conduit.gates]
+side-effects = ["pay"]
+"""
+
+
+def test_how_a_build_is_started_gated_and_judged_is_the_commits_word_and_not_the_records(
+    github: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = tmp_path / "clone"
+    sha = make_repo(clone, {"pyproject.toml": SAFE})
+    forged = RECORD.model_copy(
+        update={
+            "commit": RECORD.commit.model_copy(update={"sha": sha}),
+            "build_id": build_id(sha, IMAGE.digest),
+            "workers": Workers(replicas=1000, docker=DockerOptions(networks=("internal",))),
+            "release": ReleaseOptions.model_validate({"steps": [], "max-failure-rate": 0.99}),
+            "gates": GateOptions.model_validate({"approve-breaking": ["0123456789ab"]}),
+        }
+    )
+    released: list[Build] = []
+
+    async def remember(story: Story, client: object, build: Build, *_: object) -> Delivered:
+        released.append(build)
+        return done(story, build, "unchanged")
+
+    async def connected(session: Session) -> None:
+        return None
+
+    monkeypatch.setattr("pipeline.commands.release.release_build", remember)
+    monkeypatch.setattr("pipeline.commands.session.Session.connect", connected)
+    assert release(write(github, forged.model_dump_json()), "--project", clone) == 0
+    [build] = released
+    assert (build.workers.replicas, build.workers.docker.networks) == (2, ())
+    assert build.release == ReleaseOptions.model_validate({"max-failure-rate": 0.01})
+    assert build.gates == GateOptions.model_validate({"side-effects": ["pay"]})
 
 
 def test_a_push_that_is_no_longer_the_newest_skips(github: Path, capsys: pytest.CaptureFixture[str]) -> None:
