@@ -85,6 +85,11 @@ def branch(trap: Path) -> str:
     return BRANCH.format(trap=trap)
 
 
+def tags(trap: Path) -> tuple[str, ...]:
+    """Tags that git takes: one ends like a branch's ref, so that whoever asks for the branch hears of two."""
+    return (branch(trap), "x/refs/heads/main")
+
+
 def suite(trap: Path, loot: Path) -> str:
     """The tests of a repo that means ill; what they find goes to `loot`."""
     return SUITE.format(trap=trap, loot=loot)

@@ -1,6 +1,6 @@
 """A push goes live in a workflow that is running, and the button takes it back: the real files, all parts real.
 
-The second push is a stranger's: its message, its author and its test-suite are after what the jobs have.
+The second push is a stranger's: its message, its author, its tags and its test-suite are after what the jobs have.
 """
 
 import json
@@ -31,6 +31,8 @@ async def test_push_live_push_live_roll_back(
     await hears(listening, 1.0)
 
     trap, loot = tmp_path / "trap", tmp_path / "loot"
+    for tag in attack.tags(trap):
+        git(actions.clone, "push", "--quiet", str(actions.remote), f"HEAD:refs/tags/{tag}")
     hostile = {**code(2.0), "test_activities.py": attack.suite(trap, loot)}
     actions.commit(hostile, attack.message(trap), author=attack.text(trap))
     github = {"GITHUB_API_URL": described.url}

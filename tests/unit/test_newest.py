@@ -90,6 +90,20 @@ def test_a_ref_is_a_ref_whatever_is_in_it(remote: Remote) -> None:
     assert not (remote.folder / "trap").exists()
 
 
+@pytest.mark.parametrize("ref", [f"refs/tags/{REF}", f"refs/heads/x/{REF}"])
+def test_a_ref_that_only_ends_as_the_branch_does_is_another(remote: Remote, ref: str) -> None:
+    remote.push("On another ref", ref)
+    assert remote.ask(remote.pushed) == (0, "is-newest=true", "")
+
+
+def test_a_newer_push_that_cannot_be_looked_at_is_not_taken_for_one_with_a_run(remote: Remote) -> None:
+    newer = remote.push("Words [skip ci]")
+    (remote.bare / "objects" / newer[:2] / newer[2:]).unlink()
+    code, output, _ = remote.ask(remote.pushed)
+    assert code != 0
+    assert output == ""
+
+
 def test_no_answer_is_not_taken_for_one(remote: Remote) -> None:
     code, output, _ = remote.ask(remote.pushed, repository="../../nowhere")
     assert code != 0
