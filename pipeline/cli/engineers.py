@@ -8,6 +8,7 @@ import typer
 
 from pipeline.cli.options import (
     AlgorithmArgument,
+    AlgorithmOrProjectArgument,
     CommitOption,
     JsonOption,
     ProjectOption,
@@ -29,10 +30,7 @@ PANEL = "Calling an algorithm"
 
 @app.command(rich_help_panel=PANEL, epilog="Example: conduit stubs speaker-id --output speaker_id_stubs.py")
 def stubs(
-    algorithm: Annotated[
-        str | None,
-        typer.Argument(help="The algorithm's name; --project has it already.", metavar="ALGORITHM"),
-    ] = None,
+    algorithm: AlgorithmOrProjectArgument = None,
     project: Annotated[
         Path | None, typer.Option("--project", help="Take the contract of a research repo, not the live one.")
     ] = None,

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import AlgorithmArgument, JsonOption, ReasonOption
+from pipeline.cli.options import (
+    AlgorithmArgument,
+    AlgorithmOrAllArgument,
+    AlgorithmOrProjectArgument,
+    JsonOption,
+    ReasonOption,
+)
 from pipeline.cli.output import print_json, print_text, session, show
 
 if TYPE_CHECKING:
@@ -21,10 +27,7 @@ PANEL = "What is live"
     rich_help_panel=PANEL, epilog='Example: conduit rollback speaker-id --reason "wrong speakers since noon"'
 )
 def rollback(
-    algorithm: Annotated[
-        str | None,
-        typer.Argument(help="The algorithm's name; --project has it already.", metavar="ALGORITHM"),
-    ] = None,
+    algorithm: AlgorithmOrProjectArgument = None,
     project: Annotated[
         Path | None, typer.Option("--project", help="Take the name from a clone of the research repo.")
     ] = None,
@@ -103,9 +106,7 @@ def controller() -> None:
 
 @app.command(rich_help_panel=PANEL, epilog="Example: conduit status speaker-id --json")
 def status(
-    algorithm: Annotated[
-        str | None, typer.Argument(help="The algorithm's name; all of them without.")
-    ] = None,
+    algorithm: AlgorithmOrAllArgument = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what is live, and which builds have workers."""

@@ -20,7 +20,36 @@ Made = TypeVar("Made")
 Model = TypeVar("Model")
 Runtime = Literal["process", "docker"]
 
-AlgorithmArgument = Annotated[str, typer.Argument(help="The algorithm's name.", metavar="ALGORITHM")]
+
+def _algorithm(name: str | None) -> str | None:
+    """See that a name can be an algorithm's, before it becomes a part of anything.
+
+    Raises:
+        InvalidAlgorithmName: it cannot.
+    """
+    from pipeline.errors import InvalidAlgorithmName
+    from pipeline.models import algorithm_name
+
+    try:
+        return None if name is None else algorithm_name(name)
+    except ValueError as error:
+        raise InvalidAlgorithmName(
+            "That cannot be an algorithm's name.", why=f"{error}.", now="`conduit status` lists the names."
+        ) from None
+
+
+AlgorithmArgument = Annotated[
+    str, typer.Argument(help="The algorithm's name.", metavar="ALGORITHM", callback=_algorithm)
+]
+AlgorithmOrProjectArgument = Annotated[
+    str | None,
+    typer.Argument(
+        help="The algorithm's name; --project has it already.", metavar="ALGORITHM", callback=_algorithm
+    ),
+]
+AlgorithmOrAllArgument = Annotated[
+    str | None, typer.Argument(help="The algorithm's name; all of them without.", callback=_algorithm)
+]
 ProjectOption = Annotated[
     Path, typer.Option("--project", help="Folder of the algorithm, inside its git repository.")
 ]

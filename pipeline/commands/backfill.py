@@ -10,7 +10,7 @@ from pipeline.backfill.messages import Backfill, Header, Progress
 from pipeline.commands.session import Session, deployment
 from pipeline.deployments import Deployment, Deployments, Version
 from pipeline.errors import NoLiveWorker, OutputUnusable, UnknownBuild
-from pipeline.models import Value, algorithm_name
+from pipeline.models import Value
 from pipeline.worker.settings import batch_of
 
 KEPT_FREE = 5
@@ -60,7 +60,7 @@ async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> 
         BackfillFailed: it was ended by somebody.
     """
     client = await session.connect()
-    seen = await deployment(Deployments(client), algorithm_name(algorithm))
+    seen = await deployment(Deployments(client), algorithm)
     if seen.current is None:
         raise NoLiveWorker(f"{seen.name} has no Current build.", now="Deliver a commit first.")
     header = Header(algorithm=seen.name, build_id=_chosen(seen, wishes.build).build_id)

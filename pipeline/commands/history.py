@@ -12,7 +12,7 @@ from temporalio.client import (
 
 from pipeline.commands.session import Session, deployment
 from pipeline.deployments import Deployment, Deployments
-from pipeline.models import Value, algorithm_name
+from pipeline.models import Value
 from pipeline.rollout.messages import workflow_id
 
 ACTIONS: dict[str, Literal["release", "roll back", "hold"]] = {
@@ -43,7 +43,7 @@ async def history(session: Session, algorithm: str, most: int) -> tuple[Event, .
         UnknownAlgorithm: Temporal has no such deployment.
     """
     client = await session.connect()
-    seen = await deployment(Deployments(client), algorithm_name(algorithm))
+    seen = await deployment(Deployments(client), algorithm)
     events = [event async for run in _runs(client, algorithm, most) if (event := await _event(run))]
     told = {event.build_id for event in events}
     events += [event for event in _older(seen) if event.build_id not in told]

@@ -2,7 +2,7 @@
 
 from pipeline.commands.session import About, Session, about, deployment
 from pipeline.deployments import Deployments
-from pipeline.models import Value, algorithm_name
+from pipeline.models import Value
 from pipeline.options.release import ReleaseOptions
 from pipeline.rollout import host
 from pipeline.rollout.messages import Retired, RetireRequest
@@ -36,7 +36,7 @@ async def retire(session: Session, algorithm: str, keep: int | None) -> RetireRe
     """
     client = await session.connect()
     deployments = Deployments(client)
-    seen = await deployment(deployments, algorithm_name(algorithm))
+    seen = await deployment(deployments, algorithm)
     live = await about(deployments, algorithm, seen.current) if seen.current else About()
     options = live.registered.build.release if live.registered else ReleaseOptions()
     release = await host.running(client, algorithm)

@@ -7,8 +7,8 @@ from pipeline.commands.release import see_what_is_live
 from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
 from pipeline.commands.showing import shown
 from pipeline.deployments import Deployment, Deployments
-from pipeline.errors import NoLiveWorker, NothingToRollBackTo
-from pipeline.models import Build, Image, Value, algorithm_name
+from pipeline.errors import NoLiveWorker
+from pipeline.models import Build, Image, Value
 from pipeline.project import at_commit
 from pipeline.rollout.host import roll_back, running
 from pipeline.rollout.messages import RollBackRequest
@@ -56,7 +56,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
     with shown(session) as story:
         client = await session.connect()
         deployments = Deployments(client)
-        seen = await deployment(deployments, _checked(algorithm))
+        seen = await deployment(deployments, algorithm)
         release = await running(client, algorithm)
         candidate = str((await release.memo()).get("build_id", "")) if release else None
         target, bad, known = await _target(deployments, seen, to, candidate)
@@ -100,15 +100,6 @@ async def _target(
     target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None, candidate)
     entry = known.get(target) or await about(deployments, seen.name, target)
     return target, bad, entry.registered.build if entry.registered else None
-
-
-def _checked(algorithm: str) -> str:
-    try:
-        return algorithm_name(algorithm)
-    except ValueError as error:
-        raise NothingToRollBackTo(
-            "That cannot be an algorithm's name.", why=str(error), now="See `conduit status`."
-        ) from None
 
 
 def _record(session: Session, algorithm: str, build_id: str, known: Build | None) -> Build:
