@@ -88,7 +88,7 @@ def plan(project: Path, *, tests: bool) -> Plan:
 
 def _pyproject(project: Path) -> dict[str, Any]:
     file = project / "pyproject.toml"
-    return tomllib.loads(file.read_text()) if file.exists() else {}
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def _source(project: Path, pyproject: Mapping[str, Any]) -> Source:
@@ -110,12 +110,22 @@ def _lock(project: Path) -> Path | None:
     if (project / Source.LOCK).exists():
         return project / Source.LOCK
     for folder in project.parents:
-        if (
-            "workspace" in _pyproject(folder).get("tool", {}).get("uv", {})
-            and (folder / Source.LOCK).exists()
-        ):
+        if (folder / Source.LOCK).exists() and _has_member(folder, project):
             return folder / Source.LOCK
     return None
+
+
+def _has_member(root: Path, project: Path) -> bool:
+    """Whether `root` is that of a uv workspace that the project belongs to; what lies above may be anybody's."""
+    try:
+        workspace = _pyproject(root)["tool"]["uv"]["workspace"]
+        inside, outside = (
+            any(project in root.glob(pattern.rstrip("/")) for pattern in workspace.get(key, ()))
+            for key in ("members", "exclude")
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError, ValueError, NotImplementedError):
+        return False
+    return inside and not outside
 
 
 def _named_for_tests(tables: Mapping[str, object]) -> tuple[str, ...]:
@@ -150,11 +160,9 @@ def declaration(project: Path, tree: str) -> str:
 
 
 def _declaring(project: Path) -> Iterator[Path]:
-    for folder in (project, project / "requirements"):
-        if folder.is_dir():
-            yield from (
-                f for f in sorted(folder.iterdir()) if DECLARING.fullmatch(f.name) or folder != project
-            )
+    named = (file for file in project.iterdir() if DECLARING.fullmatch(file.name))
+    included = (project / "requirements").rglob("*")
+    yield from (file for file in sorted((*named, *included)) if file.is_file())
 
 
 def _hash(value: object) -> str:

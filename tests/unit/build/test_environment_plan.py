@@ -60,6 +60,32 @@ def test_a_lock_above_that_is_no_workspaces_does_not_count(tmp_path: Path) -> No
     assert plan(tmp_path / "teams" / "audio", tests=False).source is Source.PROJECT
 
 
+@pytest.mark.parametrize(
+    "workspace",
+    [
+        '[tool.uv.workspace]\nmembers = ["libraries/*"]\n',
+        '[tool.uv.workspace]\nmembers = ["teams/*"]\nexclude = ["teams/audio"]\n',
+        "[tool.uv.workspace]\n",
+        "tool = 1\n",
+        "[tool.uv.workspace]\nmembers = 1\n",
+        '[tool.uv.workspace]\nmembers = ["/", ""]\n',
+        "no TOML",
+    ],
+)
+def test_the_lock_of_a_workspace_that_the_project_is_not_of_does_not_count(
+    workspace: str, tmp_path: Path
+) -> None:
+    write(tmp_path, {"pyproject.toml": workspace, "uv.lock": "", "teams/audio/pyproject.toml": PROJECT})
+    assert plan(tmp_path / "teams" / "audio", tests=False).source is Source.PROJECT
+
+
+def test_what_lies_deeper_among_the_requirements_decides_too(tmp_path: Path) -> None:
+    write(tmp_path, {"requirements/base.txt": "-r old/base.txt", "requirements/old/base.txt": "numpy"})
+    first = declaration(tmp_path, TREE)
+    write(tmp_path, {"requirements/old/base.txt": "numpy<2"})
+    assert declaration(tmp_path, TREE) != first
+
+
 def test_what_tests_need_is_in_their_environment_alone(tmp_path: Path) -> None:
     declared = PROJECT + "[project.optional-dependencies]\ntest = []\ngpu = []\n"
     groups = "[dependency-groups]\ndev = []\ndocs = []\n"
@@ -123,7 +149,11 @@ def test_a_workspaces_lock_decides(tmp_path: Path) -> None:
     member = tmp_path / "member"
     write(
         tmp_path,
-        {"pyproject.toml": "[tool.uv.workspace]\n", "uv.lock": "1", "member/pyproject.toml": PROJECT},
+        {
+            "pyproject.toml": "[tool.uv.workspace]\nmembers = ['member']\n",
+            "uv.lock": "1",
+            "member/pyproject.toml": PROJECT,
+        },
     )
     first = declaration(member, TREE)
     write(tmp_path, {"uv.lock": "2"})
