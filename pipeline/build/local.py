@@ -9,10 +9,14 @@
     build.json     the build record, written before the folder gets its name
 """
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +38,9 @@ from pipeline.worker.settings import HostSettings
 
 HOST = Path(pipeline.__file__).parent
 RECORD = "build.json"
+STAGING = ".staging-"
+JUST_MADE = 60.0
+"""Seconds in which a new folder is not taken for one that broke off."""
 Model = TypeVar("Model", bound=Value)
 
 
@@ -115,8 +122,36 @@ def staged(
     """Lay a commit out in a folder that is gone afterwards, unless it was moved to its place."""
     folder = paths.builds(home, project.config.algorithm)
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".staging-", dir=folder, ignore_cleanup_errors=True) as name:
+    _clear_what_broke_off(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix=STAGING, dir=folder, ignore_cleanup_errors=True) as name,
+        _in_use(Path(name)),
+    ):
         yield _stage(project, Path(name), home, for_installing(environment), tests=tests)
+
+
+def _clear_what_broke_off(folder: Path) -> None:
+    """Remove the folders of commands that were killed."""
+    for left in folder.glob(f"{STAGING}*"):
+        with contextlib.suppress(OSError):  # somebody lays a commit out in it, or removes it too
+            if time.time() - left.stat().st_mtime > JUST_MADE:
+                with _in_use(left):
+                    shutil.rmtree(left, ignore_errors=True)
+
+
+@contextmanager
+def _in_use(folder: Path) -> Iterator[None]:
+    """Keep a folder from being taken for one that broke off.
+
+    Raises:
+        BlockingIOError: another process has it in use.
+    """
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the kernel lets go of it when its holder dies
+        yield
+    finally:
+        os.close(opened)
 
 
 def _stage(
@@ -242,8 +277,12 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
     try:
         stage.folder.rename(final)
     except OSError:
-        if not (final / RECORD).exists():  # else it was built before, or by somebody else at the same time
+        if not (final / RECORD).exists():
             raise
+        # It was built before, or by somebody else at the same time. What another toolkit wrote of it may not be
+        # read any more; its files are the same, and workers may run in them.
+        for name in ("inputs.json", RECORD):
+            (stage.folder / name).replace(final / name)
     else:
         stage.folder.mkdir()  # the temporary folder's owner expects to remove one
     return record

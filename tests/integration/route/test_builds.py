@@ -58,6 +58,7 @@ def test_the_same_commit_has_the_same_id_in_another_home(
 ) -> None:
     project = research(FILES)
     (tmp_path / "other").mkdir()
+    (home / "environments").mkdir(parents=True, exist_ok=True)
     (tmp_path / "other" / "environments").symlink_to(home / "environments")
     assert build(project, tmp_path / "other").build_id == build(project, home).build_id
 
@@ -81,6 +82,17 @@ def test_a_build_whose_environment_was_cleared_away_is_built_again(
     assert local.find(project, tmp_path / "home") is None
     assert build(project, tmp_path / "home") == first
     assert environment_of(first).python.exists()
+
+
+def test_a_record_that_another_toolkit_wrote_is_written_anew(
+    research: Research, home: Path, tmp_path: Path
+) -> None:
+    project = research(FILES)
+    first = build(project, home)
+    record = home / "builds" / "measure" / first.build_id / local.RECORD
+    record.write_text('{"of": "another toolkit"}')
+    assert local.find(project, home) is None
+    assert build(project, home) == first == local.find(project, home)
 
 
 def test_two_builds_at_once_are_one(research: Research, home: Path) -> None:
