@@ -86,6 +86,13 @@ def onboard(client: Client, name: str, *, toolkit: str, path: str = "") -> Onboa
 def _read(client: Client, repository: Repository, base: GitCommit, path: str) -> dict[str, str]:
     """Every path of a commit with its text, which is asked for only where the plan needs it."""
     tree = client.attempt("the question for its files", lambda: _tree(repository, base))
+    if tree.truncated:
+        # A pyproject.toml that was left out of the list would be written anew.
+        raise GitHubRefused(
+            "The repo holds more files than GitHub lists at once.",
+            why="What it lacks cannot be told from a part of the list.",
+            now=f"Add the two workflows and the table by hand, as {PAGE} shows them.",
+        )
     needed = dict(_needed(tree, path))
 
     def text(sha: str) -> str:
@@ -102,8 +109,9 @@ def _needed(tree: GitTree, path: str) -> Iterator[tuple[str, str]]:
     prefix = f"{path}/" if path else ""
     for entry in tree.tree:
         inside = entry.path.removeprefix(prefix)
-        is_file = entry.type == "blob" and entry.path.startswith(prefix) and entry.size <= LARGEST_FILE
-        if is_file and (inside == PYPROJECT or is_shipped_python(inside)):
+        is_file = entry.type == "blob" and entry.path.startswith(prefix)
+        is_code = is_file and is_shipped_python(inside) and entry.size <= LARGEST_FILE
+        if is_code or (is_file and inside == PYPROJECT):
             yield entry.path, entry.sha
 
 
