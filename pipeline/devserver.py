@@ -87,13 +87,17 @@ def local_environment(environment: Mapping[str, str], address: str) -> dict[str,
 
 
 @contextmanager
-def interrupted_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does: raise KeyboardInterrupt, so that all that was started is stopped."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM, and the end of the terminal, do what Ctrl-C does: what was started is stopped."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass

@@ -44,8 +44,8 @@ def doctor(
 @app.command(rich_help_panel=PANEL, epilog="Example: conduit dev --folder .conduit-dev")
 def dev(
     folder: Annotated[Path | None, typer.Option(help="Where the database is kept.")] = None,
-    port: Annotated[int, typer.Option(help="Of the server.")] = 7233,
-    ui_port: Annotated[int, typer.Option(help="Of its pages.")] = 8233,
+    port: Annotated[int, typer.Option(help="Of the server.", min=1, max=65535)] = 7233,
+    ui_port: Annotated[int, typer.Option(help="Of its pages.", min=1, max=65535)] = 8233,
 ) -> None:
     """Run a local Temporal server with its UI, and the sample workflows, until Ctrl-C."""
     from pipeline.commands.dev import dev as run

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import paths
-from pipeline.devserver import Child, DevServer, find_binary, interrupted_by_sigterm, sample_worker
+from pipeline.devserver import Child, DevServer, find_binary, interrupted_by_signals, sample_worker
 
 PAUSE = 0.5
 """Seconds between two looks at the children."""
 
 
 def dev(*, port: int = 7233, ui_port: int = 8233, folder: Path, say: Callable[[str], None]) -> None:
-    """Run both until Ctrl-C or SIGTERM, then stop both.
+    """Run both until Ctrl-C, SIGTERM or the end of the terminal, then stop both.
 
     Args:
         port: of the server, on this machine alone.
@@ -30,7 +30,7 @@ def dev(*, port: int = 7233, ui_port: int = 8233, folder: Path, say: Callable[[s
     binary = find_binary(paths.home(environment) / "temporal")
     try:
         with (
-            interrupted_by_sigterm(),
+            interrupted_by_signals(),
             DevServer(binary, folder, environment, port, ui_port) as server,
             sample_worker(server) as worker,
         ):

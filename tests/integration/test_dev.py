@@ -75,7 +75,7 @@ async def test_dev_runs_a_server_and_keeps_its_database(dev: Dev, tmp_path: Path
     assert f"export TEMPORAL_ADDRESS=127.0.0.1:{dev.port}" in dev.greeting
 
 
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_dev_ends_both_children(dev: Dev, sign: signal.Signals) -> None:
     dev.process.send_signal(sign)
     assert dev.end() == (0, "Stopped.\n")

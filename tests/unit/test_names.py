@@ -8,6 +8,12 @@ from pipeline.errors import InvalidAlgorithmName
 NAMES = ('x" OR WorkflowId != "', "../../etc", "Ä", "", "a" * 64, "a\nb")
 
 
+@pytest.mark.parametrize("option", ["--port", "--ui-port"])
+@pytest.mark.parametrize("port", ["0", "65536", "-1", "x"])
+def test_a_port_is_one(option: str, port: str) -> None:
+    assert run(["dev", option, port], {}) == 2
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "command",
