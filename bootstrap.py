@@ -70,8 +70,12 @@ def set_up() -> None:
 
 
 def fingerprint() -> str:
-    """What the installed environment depends on, as one hash: the requirements, the project, the Python."""
-    parts = [sys.version.encode(), *(path.read_bytes() for path in (REQUIREMENTS, ROOT / "pyproject.toml"))]
+    """What the installed environment depends on, as one hash: place, Python, requirements and project."""
+    told = (str(VENV), sys.version)  # programs of an environment name its place: it cannot be moved
+    parts = [
+        *map(os.fsencode, told),
+        *(path.read_bytes() for path in (REQUIREMENTS, ROOT / "pyproject.toml")),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 

@@ -52,6 +52,14 @@ def test_a_change_of_the_requirements_asks_for_a_new_installation(
     assert bootstrap.fingerprint() != before
 
 
+def test_a_checkout_that_was_moved_asks_for_a_new_installation(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = bootstrap.fingerprint()
+    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
+    assert bootstrap.fingerprint() != before
+
+
 def test_the_environment_comes_first_on_the_path_and_no_other_python_leaks_in(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
