@@ -442,7 +442,11 @@ def _advice(error: RPCError) -> str:
 
 
 def _is_rate_limit(error: BaseException) -> bool:
-    return isinstance(error, TemporalRefused) and "too many requests" in error.why.lower()
+    if not isinstance(error, TemporalRefused):
+        return False
+    cause = error.__cause__  # a namespace's own limit has other words than a deployment's
+    exhausted = isinstance(cause, RPCError) and cause.status == RPCStatusCode.RESOURCE_EXHAUSTED
+    return exhausted or "too many requests" in error.why.lower()
 
 
 def _quotable(name: str) -> str:
