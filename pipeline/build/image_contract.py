@@ -23,6 +23,8 @@ from pipeline.errors import BuildFailed, ImportFailed
 from pipeline.models import Image
 from pipeline.worker.contract import Contract
 
+LINES = 60
+"""Of the log: a module that prints for ever must not be kept in memory."""
 OUTPUT = "/tmp/contract.json"  # noqa: S108 - in a container of its own
 NO_HOST = re.compile(r"No module named '?pipeline")
 DESCRIBE = ["python", "-m", "pipeline.worker", "describe", "--settings", str(SETTINGS), "--output", OUTPUT]
@@ -108,7 +110,7 @@ def _run(container: Container, timeout: float) -> str:
 
 
 def _log(container: Container) -> str:
-    return tail(container.logs().decode(errors="replace"))
+    return tail(container.logs(tail=LINES).decode(errors="replace"))
 
 
 def _copy_out(container: Container, target: Path) -> None:

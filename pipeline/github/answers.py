@@ -140,7 +140,7 @@ def _grant(given: Answer) -> str:
 
 def _number(text: str | None) -> float | None:
     # GitHub writes whole seconds; a proxy between may write a date, which is then as good as nothing.
-    return float(text) if text is not None and re.fullmatch(r"\d{1,12}", text) else None
+    return float(text) if text is not None and re.fullmatch(r"[0-9]{1,10}", text) else None
 
 
 def _list(errors: object) -> list[object]:

@@ -1,5 +1,6 @@
 """GitHub's word for where an image was built: asked of the `gh` program, which checks the signature itself."""
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -46,6 +47,12 @@ def verify(claim: Claim, environment: Mapping[str, str]) -> None:
             "The image's signature cannot be verified.",
             why="The program `gh`, which does it, is not installed.",
             now="Install GitHub's command line on the runner, or leave `verify-attestation` out.",
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise NotAttested(
+            "Nobody said in time who signed for the image.",
+            why=f"`gh attestation verify` did not end in {PATIENCE:.0f} seconds.",
+            now="See GitHub's status page, and run the job again later.",
         ) from None
     if asked.returncode != 0:
         raise NotAttested(

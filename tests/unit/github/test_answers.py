@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import GitHubRefused, GitHubUnreachable
@@ -81,7 +81,11 @@ JSON = st.recursive(
 )
 
 
-@given(status=st.integers(400, 599), data=JSON, reset=st.text(), remaining=st.sampled_from(["0", "1", ""]))
+RESETS = st.text() | st.from_regex(r"[0-9]{1,13}", fullmatch=True)
+
+
+@example(status=429, data=None, reset="999999999999", remaining="0")
+@given(status=st.integers(400, 599), data=JSON, reset=RESETS, remaining=st.sampled_from(["0", "1", ""]))
 def test_any_answer_is_read_and_explained(status: int, data: object, reset: str, remaining: str) -> None:
     headers = {"x-ratelimit-reset": reset, "x-ratelimit-remaining": remaining}
     read = answer(status, headers, data)

@@ -56,6 +56,14 @@ def test_an_image_that_nobody_signed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "no attestations found" in refused.value.why
 
 
+def test_a_gh_that_gives_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = gh(tmp_path, "exec sleep 600")
+    monkeypatch.setenv("PATH", machine["PATH"])
+    monkeypatch.setattr("pipeline.github.attestation.PATIENCE", 0.5)
+    with pytest.raises(NotAttested, match="in time"):
+        verify(CLAIM, machine)
+
+
 def test_a_runner_without_gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ToolMissing):
