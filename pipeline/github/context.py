@@ -41,8 +41,6 @@ class GitHubContext(Value):
     server_url: Url
     run_id: int = Field(ge=1)
     run_attempt: int = Field(default=1, ge=1)
-    event_name: str = Field(default="", max_length=100)
-    actor: str = Field(default="", max_length=200)
     workflow_ref: str = Field(
         default="", max_length=1000, description="the caller's file, not the called one's"
     )
@@ -102,8 +100,6 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
         "server_url": "GITHUB_SERVER_URL",
         "run_id": "GITHUB_RUN_ID",
         "run_attempt": "GITHUB_RUN_ATTEMPT",
-        "event_name": "GITHUB_EVENT_NAME",
-        "actor": "GITHUB_ACTOR",
         "workflow_ref": "GITHUB_WORKFLOW_REF",
         "token": "GITHUB_TOKEN",
         "summary_path": "GITHUB_STEP_SUMMARY",

@@ -1,5 +1,7 @@
 """A name that can be no algorithm's is refused by every command that takes one, before anything is asked with it."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.cli import run
@@ -10,7 +12,8 @@ NAMES = ('x" OR WorkflowId != "', "../../etc", "Ä", "", "a" * 64, "a\nb")
 
 @pytest.mark.parametrize("option", ["--port", "--ui-port"])
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "x"])
-def test_a_port_is_one(option: str, port: str) -> None:
+def test_a_port_is_one(option: str, port: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUIT_HOME", str(tmp_path))
     assert run(["dev", option, port], {}) == 2
 
 
