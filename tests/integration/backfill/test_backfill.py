@@ -113,3 +113,6 @@ async def test_an_older_builds_answers_are_counted_and_made_again_through_a_kill
     assert other.code == OutputUnusable.exit_code
     unknown = await asyncio.to_thread(conduit, *command[:3], "nothing", *command[4:])
     assert unknown.code == UnknownBuild.exit_code
+    output.write_text("somebody's notes\n")
+    changed = await asyncio.to_thread(conduit, *command)
+    assert changed.code == OutputUnusable.exit_code

@@ -89,6 +89,15 @@ async def begun(client: Client, algorithm: str, step: str) -> datetime:
     raise AssertionError(f"no step {step}")
 
 
+async def queues_called(client: Client, workflow: str) -> set[str]:
+    """The queues on which a workflow called the algorithm."""
+    return {
+        event.activity_task_scheduled_event_attributes.task_queue.name
+        async for event in client.get_workflow_handle(workflow).fetch_history_events()
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "measure"
+    }
+
+
 async def test_builds_go_to_batch_first_and_bad_ones_no_further(stage: Stage) -> None:
     client = await stage.client()
     without = (await stage.seen(client)).current
@@ -123,6 +132,14 @@ async def test_builds_go_to_batch_first_and_bad_ones_no_further(stage: Stage) ->
         await eventually(goes_on, within=60)
         await callers.finish()
         assert bad.build_id not in await callers.interactive.builds()
+
+    # What a build answered is made again as batch calls.
+    output = stage.repo.folder.parent / "again.jsonl"
+    command = ("backfill", stage.algorithm, "--build", first.build_id, "--output", str(output), "--most", "1")
+    done = await asyncio.to_thread(stage.conduit.good, *command, "--yes", "--json")
+    assert done.json["calls"] > 1
+    assert done.json["outcomes"] == {"same": done.json["calls"]}
+    assert await queues_called(client, f"conduit/backfill/{stage.algorithm}") == {batch_of(stage.algorithm)}
 
 
 async def one_with_a_batch_queue(stage: Stage, client: Client) -> str:
