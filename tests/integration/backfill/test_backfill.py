@@ -65,6 +65,15 @@ def lines(output: Path) -> list[Any]:
     return [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
 
 
+async def summaries(client: Client, algorithm: str) -> set[str]:
+    """What Temporal's UI shows beside the calls that a backfill made."""
+    return {
+        json.loads(event.user_metadata.summary.data)
+        async for event in client.get_workflow_handle(f"conduit/backfill/{algorithm}").fetch_history_events()
+        if event.activity_task_scheduled_event_attributes.activity_type.name == "measure"
+    }
+
+
 async def test_an_older_builds_answers_are_counted_and_made_again_through_a_kill(
     conduit: Conduit, repo: Repo, temporal_client: Client, tmp_path: Path
 ) -> None:
@@ -105,6 +114,11 @@ async def test_an_older_builds_answers_are_counted_and_made_again_through_a_kill
     assert [line["call"] for line in found] == planned
     answers = sorted((line["before"]["peak"], line["after"]["peak"]) for line in found)
     assert answers == sorted((clip[0], max(clip)) for clip in CLIPS * WORKFLOWS)
+
+    assert await summaries(temporal_client, repo.algorithm) == {
+        f"{repo.algorithm}: measure again, which {first} answered for {repo.algorithm}-{number}"
+        for number in range(WORKFLOWS)
+    }
 
     again = (await asyncio.to_thread(conduit.good, *command, "--yes")).json
     assert again["done"] == 12
