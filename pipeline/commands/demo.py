@@ -7,8 +7,6 @@ its identity there, and that holds its build ID.
 import asyncio
 import base64
 import contextlib
-import io
-import itertools
 import json
 import os
 import shutil
@@ -21,13 +19,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from rich.console import Console
-from rich.table import Table
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowHandle
 
 from pipeline import connection, paths, scaffold
+from pipeline.commands.demo_seen import (
+    ALGORITHM,
+    TELLING_CLIP,
+    Answer,
+    DemoResult,
+    StreamSeen,
+    build_of,
+    check,
+    failed,
+    sequence,
+    settled,
+    table,
+)
 from pipeline.commands.new import new
 from pipeline.devserver import (
     Child,
@@ -37,16 +46,11 @@ from pipeline.devserver import (
     local_environment,
     sample_worker,
 )
-from pipeline.errors import DemoFailed
-from pipeline.models import Value
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.process import ProcessRuntime
 
-ALGORITHM = "speaker-id"
 WORKFLOW = "SpeakerStreamWorkflow"
 WORKFLOW_QUEUE = "speaker-workflows"
-TELLING_CLIP = "bruno-volume.wav"
-"""The clip that the template's model takes for another speaker, and the better model does not."""
 CLIPS = (TELLING_CLIP, "alice-volume.wav", "diana-password.wav")
 INTERVAL = 0.3
 """Seconds from an answer to the next call of a stream."""
@@ -67,136 +71,10 @@ FAILURES = {
     for what in ("ACTIVITY_TASK", "WORKFLOW_EXECUTION")
     for end in ("FAILED", "TIMED_OUT", "CANCELED", "TERMINATED")
 }
-TABLE_WIDTH = 140
-TIMES = "\N{MULTIPLICATION SIGN}"
 RESEARCHER = {
     **{"GIT_AUTHOR_NAME": "A Researcher", "GIT_AUTHOR_EMAIL": "researcher@example.org"},
     **{"GIT_COMMITTER_NAME": "A Researcher", "GIT_COMMITTER_EMAIL": "researcher@example.org"},
 }
-
-
-class Answer(Value):
-    """One activity call of a stream that was answered."""
-
-    build_id: str
-    clip: str
-    speaker: str
-
-
-class Stretch(Value):
-    """Calls in a row that one build answered."""
-
-    build_id: str
-    calls: int
-
-
-class StreamSeen(Value):
-    """What the history of one stream shows, over all its runs."""
-
-    workflow_id: str
-    answers: tuple[Answer, ...] = ()
-    failures: tuple[str, ...] = ()
-    """Names of the events that tell of a failure."""
-    completed: bool = False
-    same_execution: bool = True
-    """Whether the workflow that ended is the one that was started, and not another in its place."""
-
-
-class DemoResult(Value):
-    """What the demo showed; every check of it passed."""
-
-    first_build: str
-    better_build: str
-    streams: tuple[StreamSeen, ...]
-
-
-def build_of(identity: str) -> str:
-    """The build ID in a worker's identity, `algorithm/build@host:pid`.
-
-    Raises:
-        DemoFailed: it is not the identity of a worker of the demo's algorithm.
-    """
-    algorithm, _, rest = identity.partition("/")
-    build_id, _, process = rest.partition("@")
-    if algorithm != ALGORITHM or not build_id or not process:
-        raise _failed(f"a call was answered by {identity!r}, which is no worker of {ALGORITHM}")
-    return build_id
-
-
-def stretches(answers: Sequence[Answer]) -> tuple[Stretch, ...]:
-    """Which builds answered, in their order, and how many calls each."""
-    groups = itertools.groupby(answer.build_id for answer in answers)
-    return tuple(Stretch(build_id=build_id, calls=len(list(calls))) for build_id, calls in groups)
-
-
-def settled(answers: Sequence[Answer], build_id: str, clips: Sequence[str]) -> bool:
-    """Whether the build answered the last calls, and has been asked about every clip since it took over."""
-    newest_first = itertools.takewhile(lambda answer: answer.build_id == build_id, reversed(answers))
-    return {answer.clip for answer in newest_first} >= set(clips)
-
-
-def speakers_heard(answers: Sequence[Answer], build_id: str, clip: str) -> tuple[str, ...]:
-    """What a build answered about a clip, each answer once."""
-    heard = (answer.speaker for answer in answers if (answer.build_id, answer.clip) == (build_id, clip))
-    return tuple(dict.fromkeys(heard))
-
-
-def check(streams: Sequence[StreamSeen], first_build: str, better_build: str) -> None:
-    """See that every stream changed to the better build and back, and that none failed or was restarted.
-
-    Raises:
-        DemoFailed: one did not; the error says which check and which workflow.
-    """
-    if not streams:
-        raise _failed("no workflow ran")
-    for seen in streams:
-        for holds, what in _checks(seen, first_build, better_build):
-            if not holds:
-                raise _failed(
-                    f"{seen.workflow_id} {what}", why=f"Its calls were answered by: {sequence(seen)}."
-                )
-
-
-def _checks(seen: StreamSeen, first_build: str, better_build: str) -> Iterator[tuple[bool, str]]:
-    """Each check with what is to be said where it does not hold."""
-    builds = [stretch.build_id for stretch in stretches(seen.answers)]
-    yield not seen.failures, f"failed: {', '.join(seen.failures)}"
-    yield seen.same_execution, "was restarted"
-    yield seen.completed, "did not complete"
-    yield first_build != better_build, "had nothing to change to: both releases are one build"
-    yield set(builds) <= {first_build, better_build}, "was answered by a build that nobody released"
-    yield builds[:1] == [first_build], f"was not answered by {first_build} first"
-    yield better_build in builds, f"did not change to {better_build}"
-    yield builds[-1:] == [first_build], f"did not change back to {first_build}"
-    before = speakers_heard(seen.answers, first_build, TELLING_CLIP)
-    after = speakers_heard(seen.answers, better_build, TELLING_CLIP)
-    right = TELLING_CLIP.partition("-")[0]
-    yield right not in before, f"heard {right} in {TELLING_CLIP} before the model was improved"
-    yield after == (right,), f"did not hear {right} in {TELLING_CLIP} after the model was improved"
-
-
-def sequence(seen: StreamSeen) -> str:
-    """The builds that answered a stream, such as `a x9 → b x8 → a x7`."""
-    return (
-        " → ".join(f"{stretch.build_id} {TIMES}{stretch.calls}" for stretch in stretches(seen.answers))
-        or "nobody"
-    )
-
-
-def table(result: DemoResult) -> str:
-    """The result for people."""
-    rows = Table(title="Which build answered each running workflow")
-    for heading in ("workflow", "builds and their calls", TELLING_CLIP):
-        rows.add_column(heading, no_wrap=True)
-    for seen in result.streams:
-        heard = (
-            "/".join(speakers_heard(seen.answers, build_id, TELLING_CLIP))
-            for build_id in (result.first_build, result.better_build)
-        )
-        rows.add_row(seen.workflow_id, sequence(seen), " → ".join(heard))
-    text = io.StringIO()
-    Console(file=text, width=TABLE_WIDTH, color_system=None).print(rows)
-    return text.getvalue().rstrip()
 
 
 def demo(
@@ -336,7 +214,7 @@ def _commit(stage: _Stage, repo: Path, subject: str) -> None:
             check=False,
         )
         if step.returncode != 0:
-            raise _failed(f"`git {arguments[0]}` failed", why=step.stderr.strip())
+            raise failed(f"`git {arguments[0]}` failed", why=step.stderr.strip())
 
 
 async def _deliver(stage: _Stage, repo: Path) -> str:
@@ -370,7 +248,7 @@ async def _conduit(stage: _Stage, *arguments: str, quiet: bool = False) -> str:
             process.terminate()
         await process.wait()
     if code != 0:
-        raise _failed(
+        raise failed(
             f"`conduit {arguments[0]}` ended with exit code {code}", why="".join(output[-40:]).strip()
         )
     return "".join(output)
@@ -396,7 +274,7 @@ class _Stream:
         if self._following.done():
             self._following.result()
         if self.seen.failures:
-            raise _failed(
+            raise failed(
                 f"{self._handle.id} failed: {', '.join(self.seen.failures)}", why=sequence(self.seen)
             )
 
@@ -424,7 +302,7 @@ class _Stream:
             async with asyncio.timeout(DEADLINE):
                 await self._following
         except TimeoutError:
-            raise _failed(f"{self._handle.id} did not finish in {DEADLINE:.0f} seconds") from None
+            raise failed(f"{self._handle.id} did not finish in {DEADLINE:.0f} seconds") from None
         latest = await self._client.get_workflow_handle(self._handle.id).describe()
         return self.seen.model_copy(update={"same_execution": latest.run_id == self._run_id})
 
@@ -483,7 +361,7 @@ async def _all_answered_by(stage: _Stage, streams: Sequence[_Stream], build_id: 
                 await asyncio.sleep(PAUSE)
     except TimeoutError:
         what = f"{build_id} did not answer all workflows in {DEADLINE:.0f} seconds"
-        raise _failed(what, why="\n".join(sequence(stream.seen) for stream in streams)) from None
+        raise failed(what, why="\n".join(sequence(stream.seen) for stream in streams)) from None
     stage.say(f"    all {len(streams)} workflows are answered by {build_id}")
 
 
@@ -494,9 +372,3 @@ def _json(data: bytes) -> dict[str, str]:
 def _base64(file: Path) -> str:
     """The file as the sample workflows write it in JSON."""
     return base64.urlsafe_b64encode(file.read_bytes()).decode()
-
-
-def _failed(what: str, *, why: str = "") -> DemoFailed:
-    return DemoFailed(
-        f"The demo failed: {what}.", why=why, now="Run `conduit demo --keep` and read the logs it names."
-    )

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from temporalio.client import Client
 
-from pipeline.commands.demo import TIMES
+from pipeline.commands.demo_seen import TIMES
 from pipeline.errors import DemoFailed
 
 PART = rf"[\w.-]+ {TIMES}\d+"

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.commands.demo import (
+from pipeline.commands.demo_seen import (
     TELLING_CLIP,
     TIMES,
     Answer,
