@@ -58,7 +58,9 @@ class ReleaseOptions(Table):
         description="Share of failed attempts that is borne, unless Current has more.",
     )
     max_slowdown: float = Field(
-        default=5.0, gt=1, description="How many times as long as Current's its calls may take."
+        default=5.0,
+        gt=1,
+        description="How many times as long as Current's its calls may take, by the middle call of each activity.",
     )
     offline_first: OfflineFirst | None = Field(
         default=None,

@@ -24,6 +24,8 @@ SHORTEST = 1.0
 """Seconds of a call below which heartbeats, one a second, cannot tell how long it takes."""
 UNFINISHED = 2
 """Calls that are reckoned as finished though they are not: one long call is not a slow build."""
+LEAST_SLOWER = 0.2
+"""Seconds by which a call must take longer than Current's: below that, a busy machine does as much."""
 
 
 class Tally(Value):
@@ -34,11 +36,31 @@ class Tally(Value):
     busy: float = Field(
         default=0.0, ge=0, description="seconds that its workers spent on calls, all slots added"
     )
+    excused: int = Field(
+        default=0, ge=0, description="failed attempts, in no other figure, of calls that Current failed too"
+    )
 
     @property
     def rate(self) -> float:
         """The share that failed."""
         return self.failed / self.calls if self.calls else 0.0
+
+
+class Latency(Value):
+    """How long the latest calls of an activity took, in seconds."""
+
+    p50: float
+    p95: float
+
+
+class Latencies(Value):
+    """What the workers of two builds tell themselves, by activity; of those that had enough calls."""
+
+    candidate: Mapping[str, Latency] = {}
+    current: Mapping[str, Latency] = {}
+
+
+UNKNOWN = Latencies()
 
 
 class Judgement(Value):
@@ -89,6 +111,11 @@ class Meter(Value):
             failed=sum(max(0, count.failed - before.failed) for count, before in grown),
             busy=self.busy,
         )
+
+    @property
+    def total(self) -> int:
+        """Calls of these processes since each of them began."""
+        return sum(count.processed for count in self.latest.values())
 
     @property
     def before(self) -> Tally:
@@ -151,7 +178,25 @@ def slowness(candidate: Tally, current: Tally, options: ReleaseOptions) -> str:
     )
 
 
-def judge(candidate: Tally, current: Tally, before: Tally, options: ReleaseOptions) -> Judgement:
+def slow_activity(known: Latencies, options: ReleaseOptions) -> str:
+    """Which activity takes too long by the workers' own figures; empty if none does, or if it cannot be told.
+
+    The middle call must take longer than nearly all of Current's: calls may differ much in length by themselves.
+    """
+    for name in sorted(known.candidate.keys() & known.current.keys()):
+        theirs, ours = known.candidate[name], known.current[name]
+        most = max(options.max_slowdown * ours.p50, ours.p50 + LEAST_SLOWER, ours.p95)
+        if theirs.p50 > most:
+            return (
+                f"half of its latest calls of {name} take {theirs.p50:.2f} s or longer where Current's "
+                f"take {ours.p50:.2f} s"
+            )
+    return ""
+
+
+def judge(
+    candidate: Tally, current: Tally, before: Tally, options: ReleaseOptions, known: Latencies = UNKNOWN
+) -> Judgement:
     """Judge a build.
 
     Args:
@@ -159,12 +204,15 @@ def judge(candidate: Tally, current: Tally, before: Tally, options: ReleaseOptio
         current: what Current did over the same time, or over the ramp where it gets no calls any more.
         before: what Current had done until then.
         options: of the release.
+        known: how long calls take by the workers' own figures, as far as they told.
     """
     rate = borne(options, (current, before))
     told = f"{candidate.failed} of {candidate.calls} calls failed, {rate:.1%} are borne"
+    if candidate.excused:
+        told += f"; {candidate.excused} tries of calls that Current fails too are not counted"
     if is_clearly_failing(candidate, rate):
         return Judgement(verdict=Verdict.FAIL, reason=told)
-    if slow := slowness(candidate, current, options):
+    if slow := slowness(candidate, current, options) or slow_activity(known, options):
         return Judgement(verdict=Verdict.FAIL, reason=slow)
     if candidate.calls < options.min_calls:
         return Judgement(

@@ -10,6 +10,7 @@ from pipeline.options.release import ReleaseOptions
 from pipeline.rollout.judge import Meter, Tally
 from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Fault, Judged, Observe, Stage
+from pipeline.rollout.troubled import Troubled
 from pipeline.worker.settings import batch_of
 
 QUARANTINE_ENTRY = "conduit.quarantine"
@@ -165,6 +166,7 @@ class Pair(Value):
 
     candidate: Reference
     current: BuildId | None
+    troubled: Troubled = Field(default=Troubled(), description="calls that are known to fail on Current")
 
 
 class Counters(Value):
@@ -172,6 +174,7 @@ class Counters(Value):
 
     candidate: Meter = Meter()
     current: Meter = Meter()
+    troubled: Troubled = Troubled()
 
 
 class ObserveRequest(Value):
@@ -195,6 +198,7 @@ class Observed(Value):
     judged: Judged
     fault: Fault | None = Field(default=None, description="of a worker, which no figures are needed for")
     failing: tuple[PendingCall, ...] = Field(default=(), description="calls whose last attempt failed there")
+    troubled: Troubled = Field(default=Troubled(), description="calls that fail on Current too")
 
 
 class HealRequest(Value):

@@ -1,22 +1,26 @@
 """Judging a build at production calls: reads heartbeats until the figures say enough or the time is over."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from pipeline.deployments import Deployments, Worker
 from pipeline.gates import Verdict
-from pipeline.models import Value
+from pipeline.models import Value, is_placeholder
 from pipeline.rollout import diagnosis
 from pipeline.rollout.faults import fault_of
-from pipeline.rollout.judge import Judgement, Meter, Tally, judge
+from pipeline.rollout.judge import UNKNOWN, Judgement, Latencies, Meter, Tally, judge
+from pipeline.rollout.latencies import Figures, Side
 from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.plan import Fault, Judged
+from pipeline.rollout.troubled import Troubled
 from pipeline.runtimes import Runtime
 
 OBSERVE = "conduit.observe"
@@ -24,6 +28,8 @@ EVERY = 1.0
 """Seconds between two looks: a worker's heartbeat comes once a second."""
 SILENT = 10.0
 """Seconds without a heartbeat after which a worker that runs is taken for stuck."""
+SCAN_LIMIT = 3.0
+"""Seconds that a change of routing waits for a look at the callers."""
 FIRST_SCAN, LAST_SCAN = 3.0, 15.0
 """Seconds between two looks at the callers, which cost a request for each: at first, and in the end."""
 
@@ -37,20 +43,26 @@ class Seen(Value):
     """Attempts that the server gave up, by build; the workers' counters do not have them."""
     workflows: tuple[str, ...] = ()
     """Those that were seen to have a call with the candidate."""
+    troubled: Troubled = Troubled()
+    latencies: Latencies = UNKNOWN
 
-    def with_calls(self, calls: Iterable[PendingCall], candidate: str, first: bool) -> "Seen":
+    def with_calls(
+        self, calls: Sequence[PendingCall], candidate: str, current: str | None, *, first: bool
+    ) -> "Seen":
         """Take in what callers wait for."""
+        troubled = self.troubled.read(calls, candidate, current)
         timed_out = {build: set(keys) for build, keys in self.timed_out.items()}
         reached = set(self.workflows)
         for call in calls:
             if call.build_id == candidate:
                 reached.add(call.workflow_id)
-            if call.timed_out and not call.running and not first:
+            if call.timed_out and not call.running and not first and call.key not in troubled.before:
                 timed_out.setdefault(call.build_id, set()).add(f"{call.key}/{call.attempt}")
         return self.model_copy(
             update={
                 "timed_out": {build: tuple(sorted(keys)) for build, keys in timed_out.items()},
                 "workflows": tuple(sorted(reached)),
+                "troubled": troubled,
             }
         )
 
@@ -64,6 +76,18 @@ class Seen(Value):
         """The counters, and what the server gave up."""
         counted, more = meter.tally, len(self.timed_out.get(build_id or "", ()))
         return counted.model_copy(update={"calls": counted.calls + more, "failed": counted.failed + more})
+
+    @property
+    def excused(self) -> int:
+        """Failed attempts of the candidate, which its counters have, that are not held against it."""
+        return min(self.troubled.failures, self.candidate.tally.failed)
+
+    def judged_by(self, build_id: str) -> Tally:
+        """The candidate's figures without what fails on Current too."""
+        tally, out = self.tally(self.candidate, build_id), self.excused
+        return tally.model_copy(
+            update={"calls": tally.calls - out, "failed": tally.failed - out, "excused": out}
+        )
 
 
 class Beats:
@@ -106,16 +130,32 @@ class Observer:
     @activity.defn(name="conduit.counters")
     async def counters(self, pair: Pair) -> Counters:
         """Read the workers' counters before routing changes: what they count from then on is the change's."""
-        workers = await self._deployments.workers(pair.candidate.deployment)
-        seen = _read(Seen(), _of(workers, pair.candidate.build_id), _of(workers, pair.current))
-        return Counters(candidate=seen.candidate, current=seen.current)
+        candidate, current = pair.candidate.build_id, pair.current
+        workers, calls = await asyncio.gather(
+            self._deployments.workers(pair.candidate.deployment), self._at_once(pair.candidate.algorithm)
+        )
+        seen = _read(Seen(), _of(workers, candidate), _of(workers, current))
+        troubled = pair.troubled.anew(calls, candidate, current)
+        return Counters(candidate=seen.candidate, current=seen.current, troubled=troubled)
+
+    async def _at_once(self, algorithm: str) -> tuple[PendingCall, ...]:
+        """What callers wait for, if that is told soon: routing does not wait for it."""
+        with contextlib.suppress(RPCError, TimeoutError):
+            async with asyncio.timeout(SCAN_LIMIT):
+                return await pending_calls(self._client, algorithm)
+        return ()
 
     @activity.defn(name=OBSERVE)
     async def observe(self, request: ObserveRequest) -> Observed:
         """Judge a candidate until it is clearly bad, good for long enough, or the time is over."""
-        seen = _from_heartbeat() or Seen(
-            candidate=request.counters.candidate, current=request.counters.current
-        )
+        seen = _from_heartbeat() or _begun(request)
+        figures = Figures(self._client, request.candidate.algorithm, seen.latencies)
+        try:
+            return await self._observe(request, seen, figures)
+        finally:
+            await figures.close()
+
+    async def _observe(self, request: ObserveRequest, seen: Seen, figures: Figures) -> Observed:
         scanned = 0.0
         ours, theirs = Beats(), Beats()
         async for now in _looks():
@@ -123,17 +163,36 @@ class Observer:
             mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
             seen = _read(seen, mine, others)
             if now - scanned > _pause(request):
-                calls = await pending_calls(self._client, request.candidate.algorithm)
-                seen = seen.with_calls(calls, request.candidate.build_id, first=not scanned)
+                seen = await self._scan(request, seen, first=not scanned)
                 scanned = now
+                if sides := _sides(request, seen, mine, others):
+                    figures.want(*sides)
+            seen = seen.model_copy(update={"latencies": figures.known})
             activity.heartbeat(seen)
             ours.read(mine, now)
             theirs.read(others, now)
             fault = await self._fault(request, ours, theirs, now)
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
+            if judged and not fault:
+                # What may speak for a build that fails, or against one that passes, is read once more.
+                if judged.verdict is not Verdict.FAIL and (sides := _sides(request, seen, mine, others)):
+                    await figures.at_the_end(*sides)
+                if seen.troubled.before:
+                    seen = await self._scan(request, seen)
+                seen = seen.model_copy(update={"latencies": figures.known})
+                judged = conclusion(request, seen)
             if judged:
-                return Observed(judged=judged, fault=fault, failing=await self._failing(request, judged))
+                return Observed(
+                    judged=judged,
+                    fault=fault,
+                    failing=await self._failing(request, judged),
+                    troubled=seen.troubled,
+                )
         raise AssertionError("looks do not end")
+
+    async def _scan(self, request: ObserveRequest, seen: Seen, *, first: bool = False) -> Seen:
+        calls = await pending_calls(self._client, request.candidate.algorithm)
+        return seen.with_calls(calls, request.candidate.build_id, request.current, first=first)
 
     async def _failing(self, request: ObserveRequest, judged: Judged) -> tuple[PendingCall, ...]:
         if judged.verdict is not Verdict.FAIL:
@@ -183,24 +242,42 @@ def _told(request: ObserveRequest, seen: Seen, judgement: Judgement) -> Judged:
         percent=request.percent,
         verdict=judgement.verdict,
         reason=judgement.reason,
-        candidate=seen.tally(seen.candidate, request.candidate.build_id),
+        candidate=seen.judged_by(request.candidate.build_id),
         current=seen.tally(seen.current, request.current),
         workflows=len(seen.workflows),
     )
 
 
 def _judgement(request: ObserveRequest, seen: Seen) -> Judgement:
-    candidate = seen.tally(seen.candidate, request.candidate.build_id)
+    candidate = seen.judged_by(request.candidate.build_id)
     current = seen.tally(seen.current, request.current)
     # After promotion Current is the candidate, and the one before it has no calls to be compared with.
     beside = current if current.calls >= request.reference.calls else request.reference
-    return judge(candidate, beside, seen.current.before, request.options)
+    return judge(candidate, beside, seen.current.before, request.options, seen.latencies)
 
 
 def _read(seen: Seen, mine: Iterable[Worker], others: Iterable[Worker]) -> Seen:
     now = datetime.now(UTC)
     return seen.model_copy(
         update={"candidate": seen.candidate.read(mine, now), "current": seen.current.read(others, now)}
+    )
+
+
+def _begun(request: ObserveRequest) -> Seen:
+    counters = request.counters
+    return Seen(candidate=counters.candidate, current=counters.current, troubled=counters.troubled)
+
+
+def _sides(
+    request: ObserveRequest, seen: Seen, mine: Sequence[Worker], others: Sequence[Worker]
+) -> tuple[Side, Side] | None:
+    """Whom to ask how long calls take; nobody where nothing is comparable, as batch calls or a placeholder."""
+    current = request.current
+    if current in (None, request.candidate.build_id) or is_placeholder(current) or request.candidate.batch:
+        return None
+    return (
+        Side(build_id=request.candidate.build_id, workers=len(mine), calls=seen.candidate.total),
+        Side(build_id=current, workers=len(others), calls=seen.current.total),
     )
 
 

@@ -48,6 +48,11 @@ class PendingCall(Value):
         return f"{self.workflow_id}/{self.run_id}/{self.activity_id}"
 
     @property
+    def failures(self) -> int:
+        """How many of its attempts failed: the server counts the next one as begun when it waits for it."""
+        return self.attempt - 1
+
+    @property
     def saved(self) -> SavedCall:
         """The call as a candidate is asked whether it reads its state."""
         return SavedCall(

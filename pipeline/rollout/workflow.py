@@ -265,7 +265,7 @@ class Rollout:
     async def _count(self, candidate: Reference, current: str | None) -> None:
         """Read the counters before a change of routing: what is counted from then on is its doing."""
         if self._state.options.watch or self._state.stage is not Stage.PROMOTE:
-            pair = Pair(candidate=candidate, current=current)
+            pair = Pair(candidate=candidate, current=current, troubled=self._counters.troubled)
             self._counters = await step("counters", Observer.counters, pair)
 
     async def _observe(self, action: Observe) -> None:
@@ -281,6 +281,7 @@ class Rollout:
             return
         observed = await watching
         self._failing = observed.failing
+        self._counters = self._counters.model_copy(update={"troubled": observed.troubled})
         if self._state is state:
             self._state = state.after(action, observed.judged, observed.fault)
 

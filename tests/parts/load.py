@@ -23,6 +23,8 @@ class Calling(BaseModel):
     pause: float = 0.3
     timeout: float = 3.0
     """Of one attempt."""
+    broken: bool = False
+    """Whether its input is one that every build fails at."""
 
 
 class Called(BaseModel):
@@ -47,7 +49,7 @@ class LoadWorkflow:
             number += 1
             answer = await workflow.execute_activity(
                 "measure",
-                {"samples": [0.0, float(number)]},
+                {"samples": [] if calling.broken else [0.0, float(number)]},
                 task_queue=calling.algorithm,
                 start_to_close_timeout=timedelta(seconds=calling.timeout),
                 retry_policy=RetryPolicy(

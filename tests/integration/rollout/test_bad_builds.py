@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from temporalio.client import Client
@@ -11,6 +12,11 @@ from pipeline import errors
 from pipeline.deployments import Status
 from pipeline.errors import ConduitError
 from pipeline.models import Build, Environment
+from pipeline.options.release import ReleaseOptions, ramp_step
+from pipeline.rollout.judge import FEWEST_FAILURES, UNKNOWN
+from pipeline.rollout.latencies import ASKED, Figures, Side
+from pipeline.rollout.pending import pending_calls
+from pipeline.rollout.troubled import AGAIN
 from tests.integration.rollout.conftest import Stage, activity
 from tests.parts.load import Calling, Load, running_load
 from tests.parts.waiting import eventually
@@ -50,6 +56,13 @@ BAD_BUILDS = {
     "takes thirty times as long": Bad(
         activity("time.sleep(1.5)"), errors.BuildTurnedBad, "where Current's take"
     ),
+    "takes ten times as long in calls below a second": Bad(
+        activity("time.sleep(0.5)"),
+        errors.BuildTurnedBad,
+        "where Current's take",
+        ("ramp", "watch"),
+        most_calls=200,
+    ),
     "leaks memory until it is killed": Bad(
         activity(
             "LEAKED.append(bytearray(2_000_000))\n    if CALLS > 60: os.kill(os.getpid(), signal.SIGKILL)"
@@ -69,8 +82,8 @@ BAD_BUILDS = {
 }
 
 
-async def has_begun(load: Load) -> bool:
-    return await load.answers() > WORKFLOWS
+async def has_answered(load: Load, calls: int) -> bool:
+    return await load.answers() > calls
 
 
 async def turn_bad_once_current(stage: Stage, client: Client, build: Build) -> None:
@@ -92,7 +105,7 @@ async def test_a_bad_build_is_stopped_and_its_callers_are_healed(stage: Stage, c
     good = (await stage.seen(client)).current
     build = await stage.build(bad.files)
     async with running_load(client, Calling(algorithm=stage.algorithm), WORKFLOWS) as load:
-        await eventually(lambda: has_begun(load))
+        await eventually(lambda: has_answered(load, WORKFLOWS))
         turning = asyncio.create_task(turn_bad_once_current(stage, client, build))
         with pytest.raises(bad.error) as stopped:
             await stage.release(client, build)
@@ -120,3 +133,56 @@ async def test_a_bad_build_is_stopped_and_its_callers_are_healed(stage: Stage, c
     print(
         f"\n{case}: stopped in its {last.stage} after {last.candidate.calls} calls; {stopped.value.log[-200:]}"
     )
+
+
+async def test_a_caller_whose_input_fails_on_every_build_does_not_stop_a_good_one(stage: Stage) -> None:
+    client = await stage.client()
+    good = (await stage.seen(client)).current
+    build = await stage.build(activity("time.sleep(0.05)", revision="as good"))
+    nearly_all = ReleaseOptions(steps=(ramp_step(99, 6),), watch=timedelta(seconds=8))
+    build = build.model_copy(update={"release": nearly_all})
+
+    async def fails_on_current() -> bool:
+        calls = await pending_calls(client, stage.algorithm)
+        return any((call.build_id, call.failures >= AGAIN) == (good, True) for call in calls)
+
+    async with (
+        running_load(client, Calling(algorithm=stage.algorithm, broken=True), 1),
+        running_load(client, Calling(algorithm=stage.algorithm), 4) as load,
+    ):
+        await eventually(fails_on_current, within=30)
+        routed = await stage.release(client, build)
+        called = await load.finish()
+        broken = [call for call in await pending_calls(client, stage.algorithm) if call.failures]
+    assert all(one.right and not one.wrong for one in called)
+    assert [call.build_id for call in broken] == [build.build_id]
+    ramp, watch = (judged.candidate for judged in routed.judged if judged.stage != "gate")
+    assert watch.excused >= FEWEST_FAILURES  # the others' few calls would not outweigh them
+    # A heartbeat comes up to a second after the failure that it counts.
+    assert max(ramp.failed, watch.failed) < FEWEST_FAILURES
+    assert ramp.excused + watch.excused <= broken[0].failures
+
+
+async def test_workers_tell_how_long_their_calls_take_and_who_does_not_answer_holds_nothing_up(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    live = (await stage.seen(client)).current or ""
+    async with running_load(client, Calling(algorithm=stage.algorithm, pause=0.0), 4) as load:
+        await eventually(lambda: has_answered(load, ASKED))
+        await load.finish()
+    figures = Figures(client, stage.algorithm, UNKNOWN)
+    beside = Side(build_id=live, workers=1, calls=ASKED)
+    await figures.at_the_end(beside, beside.model_copy(update={"build_id": "nobody"}))
+    await figures.close()
+    assert figures.known == UNKNOWN
+    figures = Figures(client, stage.algorithm, UNKNOWN)
+    figures.want(beside, beside)
+
+    async def are_known() -> bool:
+        return figures.known != UNKNOWN
+
+    await eventually(are_known)
+    assert set(figures.known.candidate) == {"measure"}
+    latency = figures.known.candidate["measure"]
+    assert 0.05 <= latency.p50 <= latency.p95

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.deployments import Worker
 from pipeline.gates import Verdict
 from pipeline.options.release import ReleaseOptions
-from pipeline.rollout.judge import Meter, Tally, borne, chance, judge
+from pipeline.rollout.judge import LEAST_SLOWER, Latencies, Latency, Meter, Tally, borne, chance, judge
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OPTIONS = ReleaseOptions()
@@ -114,3 +114,54 @@ def test_busy_is_the_time_that_slots_were_in_use() -> None:
     meter = Meter().read([worker("a", 0)], START)
     meter = meter.read([worker("a", 0, used=3), worker("b", 0, used=1)], START + timedelta(seconds=2))
     assert meter.tally.busy == pytest.approx(8.0)
+
+
+def at(p50: float, p95: float | None = None) -> dict[str, Latency]:
+    return {"m": Latency(p50=p50, p95=p50 if p95 is None else p95)}
+
+
+def by_figures(candidate: dict[str, Latency], current: dict[str, Latency]) -> Verdict:
+    known = Latencies(candidate=candidate, current=current)
+    return judge(Tally(calls=100), Tally(calls=100), NONE, OPTIONS, known).verdict
+
+
+@pytest.mark.parametrize(
+    ("candidate", "current", "expected"),
+    [
+        (at(0.5), at(0.05), Verdict.FAIL),
+        (at(0.2), at(0.05), Verdict.PASS),
+        (at(0.1), at(0.01), Verdict.PASS),  # a busy machine does as much
+        (at(0.5), at(0.05, 0.6), Verdict.PASS),  # Current has such calls too
+        (at(60), at(10), Verdict.FAIL),
+        (at(0.5), {}, Verdict.PASS),
+        ({}, at(0.05), Verdict.PASS),
+        ({"other": Latency(p50=9, p95=9)}, at(0.05), Verdict.PASS),
+    ],
+)
+def test_workers_own_figures_show_slowness_below_a_second(
+    candidate: dict[str, Latency], current: dict[str, Latency], expected: Verdict
+) -> None:
+    assert by_figures(candidate, current) is expected
+
+
+SECONDS = st.floats(0.0, 1000.0)
+
+
+@given(ours=SECONDS, more=SECONDS, theirs=SECONDS)
+def test_no_build_is_slow_that_is_not_much_slower_in_every_way(
+    ours: float, more: float, theirs: float
+) -> None:
+    found = by_figures(at(theirs), at(ours, ours + more))
+    is_bearable = theirs <= OPTIONS.max_slowdown * ours or theirs <= ours + more
+    if is_bearable or theirs <= ours + LEAST_SLOWER:
+        assert found is Verdict.PASS
+    else:
+        assert found is Verdict.FAIL
+
+
+@given(calls=st.integers(0, 300), failed=st.integers(0, 300), known=st.booleans())
+def test_figures_of_latency_never_speak_for_a_build(calls: int, failed: int, known: bool) -> None:
+    tally = Tally(calls=calls, failed=min(calls, failed))
+    without = judge(tally, NONE, NONE, OPTIONS).verdict
+    slow = Latencies(candidate=at(9), current=at(1) if known else {})
+    assert judge(tally, NONE, NONE, OPTIONS, slow).verdict is (Verdict.FAIL if known else without)
