@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 
 from pipeline import errors
-from pipeline.deployments import Status
+from pipeline.deployments import Deployments, Status
 from pipeline.errors import ConduitError
 from pipeline.models import Build, Environment
 from pipeline.options.release import ReleaseOptions, ramp_step
@@ -146,6 +146,13 @@ async def test_a_caller_whose_input_fails_on_every_build_does_not_stop_a_good_on
         calls = await pending_calls(client, stage.algorithm)
         return any((call.build_id, call.failures >= AGAIN) == (good, True) for call in calls)
 
+    async def has_served_many() -> bool:
+        workers = await Deployments(client).workers(stage.algorithm)
+        return any(worker.build_id == good and worker.processed > 200 for worker in workers)
+
+    async with running_load(client, Calling(algorithm=stage.algorithm), 40) as load:
+        await eventually(has_served_many)  # beside which the broken one's tries are few
+        await load.finish()
     async with (
         running_load(client, Calling(algorithm=stage.algorithm, broken=True), 1),
         running_load(client, Calling(algorithm=stage.algorithm), 4) as load,
@@ -168,7 +175,7 @@ async def test_workers_tell_how_long_their_calls_take_and_who_does_not_answer_ho
 ) -> None:
     client = await stage.client()
     live = (await stage.seen(client)).current or ""
-    async with running_load(client, Calling(algorithm=stage.algorithm, pause=0.0), 4) as load:
+    async with running_load(client, Calling(algorithm=stage.algorithm), 16) as load:
         await eventually(lambda: has_answered(load, ASKED))
         await load.finish()
     figures = Figures(client, stage.algorithm, UNKNOWN)

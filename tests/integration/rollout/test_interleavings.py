@@ -112,6 +112,10 @@ class Here:
             await worker.shutdown()
             await running
 
+    async def end_all(self) -> None:
+        for each in tuple(self._running):
+            await self.end(each)
+
     def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:
         return ""
 
@@ -228,8 +232,11 @@ def test_however_pushes_race_the_newest_commit_is_current_and_nothing_is_left(
     def interleaving(pushed: list[int], moments: tuple[int, int]) -> None:
         runner.run(races.race(pushed, moments[: len(pushed) - 1]))
 
-    interleaving()
-    over.set()
-    runner.run(asyncio.wait_for(calling, 120))
+    try:
+        interleaving()
+    finally:
+        over.set()
+        runner.run(asyncio.wait_for(calling, 120))
+        runner.run(races.here.end_all())
     print(races.ended)
     assert races.ended.count("promoted") > RACES
