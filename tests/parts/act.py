@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.parts.pages import Block, blocks
 from tests.parts.repos import git, write
-from tests.parts.workflow_files import CALLERS, ROOT, workflow
+from tests.parts.workflow_files import ROOT, workflow
 
 STAND_INS = ROOT / "tests" / "actions" / "stand_ins"
 TOOLKIT = "acme/algorithm-conduit"
@@ -165,17 +166,15 @@ class Actions:
         return self._run("workflow_dispatch", "conduit-rollback.yml", payload, **machine)
 
     def _callers(self) -> dict[str, str]:
-        """The callers that a research repo holds, with this machine's inputs."""
-        return {
-            f".github/workflows/{file}": self._caller(file, called)
-            for file, called in {"conduit.yml": "conduit", "conduit-rollback.yml": "rollback"}.items()
-        }
+        """What the page of repo owners has them paste, with this machine's inputs."""
+        return {block.file: self._caller(block) for block in blocks("docs/github.md")}
 
-    def _caller(self, file: str, called: str) -> str:
+    def _caller(self, block: Block) -> str:
+        called = Path(block.file).stem.removeprefix("conduit-")
         taken = workflow(called)["on"]["workflow_call"]["inputs"]
         given = {name: json.dumps(value) for name, value in self.inputs.items() if name in taken}
         lines = "".join(f"      {name}: {value}\n" for name, value in given.items())
-        return _with((CALLERS / file).read_text().replace("ORG/", "acme/"), lines)
+        return _with(block.text.replace("ORG/", "acme/"), lines)
 
     def _run(
         self,

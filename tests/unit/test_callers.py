@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.github.onboarding_plan import workflow as for_a_repo
+from tests.parts.pages import blocks
 from tests.parts.workflow_files import ACTION, CALLERS, FOLDER, ROOT, Node, parsed, workflow
 
 CALLED = {"conduit.yml": "conduit", "conduit-rollback.yml": "rollback"}
@@ -67,16 +68,12 @@ class TestCallers:
         shared = set(back["inputs"]) & set(route["inputs"])
         assert all(back["inputs"][name]["default"] == route["inputs"][name]["default"] for name in shared)
 
-    @pytest.mark.parametrize(
-        ("page", "file"),
-        [
-            ("README.md", "conduit.yml"),
-            ("docs/github.md", "conduit.yml"),
-            ("docs/github.md", "conduit-rollback.yml"),
-        ],
-    )
-    def test_the_block_on_a_page_is_the_file(self, page: str, file: str) -> None:
-        assert f"```yaml\n{(CALLERS / file).read_text()}```\n" in (ROOT / page).read_text()
+    def test_the_block_in_the_readme_is_the_file(self) -> None:
+        assert f"```yaml\n{(CALLERS / 'conduit.yml').read_text()}```\n" in (ROOT / "README.md").read_text()
+
+    def test_the_blocks_that_owners_paste_are_the_files(self) -> None:
+        pasted = {Path(block.file).name: block.text for block in blocks("docs/github.md")}
+        assert pasted == {file: (CALLERS / file).read_text() for file in CALLED}
 
 
 class TestPage:

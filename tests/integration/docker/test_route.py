@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,12 @@ from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually
 from tests.unit.github.test_context import ON_GITHUB
 
+MARK = "BASE_OF=engineers"
+DECLARED = (
+    ACTIVITY.replace("from temporalio import activity\n", "")
+    .replace("@activity.defn\n", "")
+    .replace("return Level(peak=max(clip.samples))", "...")
+)
 IN_DOCKER = 'runtime = "docker"\ntest = []\n'
 
 
@@ -55,6 +61,23 @@ def repo(tmp_path: Path) -> Iterator[Repo]:
     yield research_repo(tmp_path / algorithm, algorithm, FILES, IN_DOCKER)
     for container in containers(algorithm):
         container.remove(force=True)
+
+
+@pytest.fixture
+def own_base(base_image: str) -> Iterator[str]:
+    """A base image of a team's own, known by a variable that it sets."""
+    client = docker.from_env()
+    name, tag = f"base-{uuid.uuid4().hex[:8]}", "1"
+    container = client.containers.create(base_image, ["true"])
+    container.commit(repository=name, tag=tag, changes=f"ENV {MARK}")
+    container.remove()
+    yield f"{name}:{tag}"
+    client.images.remove(f"{name}:{tag}", force=True)
+
+
+def without_place(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Where nothing says where images go and what they are made with."""
+    return {name: value for name, value in environment.items() if not name.startswith("CONDUIT_")}
 
 
 def containers(algorithm: str) -> list[Any]:
@@ -129,6 +152,38 @@ async def test_running_workflows_follow_images_and_a_roll_back_from_another_mach
         await handle.signal(Caller.finish)
         assert await handle.result() > 0
     assert running(repo.algorithm) == {first: 1, second.build_id: 1}
+
+
+async def test_a_placeholder_in_a_container_gives_way_to_an_image(
+    conduit: Conduit, repo: Repo, own_base: str, temporal_client: Client, tmp_path: Path
+) -> None:
+    declared = tmp_path / "declared.py"
+    declared.write_text(DECLARED)
+    registry = conduit.environment["CONDUIT_REGISTRY"].replace("team", "engineers")
+    place = ("--registry", registry, "--base", own_base, "--ca", str(CERTIFICATES))
+    command = ("placeholder", repo.algorithm, "--contract", str(declared), "--runtime", "docker", *place)
+    engineer = Conduit(home=tmp_path / "engineer", environment=without_place(conduit.environment))
+    placed = (await asyncio.to_thread(engineer.good, *command, "--json")).json["build_id"]
+    [container] = containers(repo.algorithm)
+    assert container.attrs["Config"]["Image"].startswith(f"{registry}/{repo.algorithm}@")
+    assert MARK in container.attrs["Config"]["Env"]
+
+    async with serving_caller(temporal_client) as queue:
+        handle = await temporal_client.start_workflow(
+            Caller.run, repo.algorithm, id=f"caller-{uuid.uuid4()}", task_queue=queue
+        )
+
+        async def last_answer_is(build: str) -> bool:
+            return (await answered_by(handle))[-1:] == [build]
+
+        await eventually(lambda: last_answer_is(placed), within=60)
+        delivered = await asyncio.to_thread(conduit.good, "deliver", "--project", str(repo.folder), "--json")
+        real = delivered.json["build_id"]
+        assert delivered.json["previous"] == placed
+        await eventually(lambda: last_answer_is(real), within=60)
+        await handle.signal(Caller.finish)
+        assert await handle.result() > 0
+    assert running(repo.algorithm) == {real: 1}
 
 
 def test_a_container_that_dies_shows_its_log_and_leaves_production_alone(

@@ -12,8 +12,8 @@ from tests.parts.conduit import Conduit
 from tests.parts.pages import blocks, paste
 from tests.parts.temporal import DevServer, temporal_binary
 
-READERS = ("docs/researcher.md", "docs/engineer.md", "docs/releases.md")
-"""The page of repo owners begins with a workflow file, which `tests/actions` runs and `test_callers` compares."""
+READERS = ("docs/researcher.md", "docs/engineer.md", "docs/github.md", "docs/releases.md")
+"""What the page of repo owners has them paste is run by `tests/actions`."""
 BUILD = re.compile(r"build ([0-9a-f]{12}-[0-9a-f]{6}) is live")
 
 pytestmark = pytest.mark.timeout(600)
