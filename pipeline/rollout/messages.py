@@ -167,6 +167,10 @@ class Pair(Value):
     candidate: Reference
     current: BuildId | None
     troubled: Troubled = Field(default=Troubled(), description="calls that are known to fail on Current")
+    tried: bool = Field(
+        default=False,
+        description="whether a gate just called the candidate, of which its workers told nothing yet",
+    )
 
 
 class Counters(Value):

@@ -10,14 +10,14 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from pipeline.deployments import Deployments, Worker
+from pipeline.deployments import Deployments, Worker, polls
 from pipeline.gates import Verdict
 from pipeline.models import Value, is_placeholder
 from pipeline.rollout import diagnosis
 from pipeline.rollout.faults import fault_of
 from pipeline.rollout.judge import UNKNOWN, Judgement, Latencies, Meter, Tally, judge
 from pipeline.rollout.latencies import Figures, Side
-from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair
+from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, Reference
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.plan import Fault, Judged
 from pipeline.rollout.troubled import Troubled
@@ -130,6 +130,8 @@ class Observer:
     @activity.defn(name="conduit.counters")
     async def counters(self, pair: Pair) -> Counters:
         """Read the workers' counters before routing changes: what they count from then on is the change's."""
+        if pair.tried:
+            await self._until_heard(pair.candidate)
         candidate, current = pair.candidate.build_id, pair.current
         workers, calls = await asyncio.gather(
             self._deployments.workers(pair.candidate.deployment), self._at_once(pair.candidate.algorithm)
@@ -144,6 +146,21 @@ class Observer:
             async with asyncio.timeout(SCAN_LIMIT):
                 return await pending_calls(self._client, algorithm)
         return ()
+
+    async def _until_heard(self, build: Reference) -> None:
+        """Wait for another heartbeat of each worker: the gate's own calls are none of production's."""
+
+        async def heard() -> dict[str, datetime]:
+            workers = await self._deployments.workers(build.deployment)
+            return {worker.key: worker.heartbeat for worker in _of(workers, build.build_id)}
+
+        before, begun = await heard(), time.monotonic()
+        async for _ in polls():
+            seen = await heard()
+            if all(seen.get(key) != beat for key, beat in before.items()):
+                return
+            if time.monotonic() - begun > SILENT:
+                return  # it is judged by that
 
     @activity.defn(name=OBSERVE)
     async def observe(self, request: ObserveRequest) -> Observed:

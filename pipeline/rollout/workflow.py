@@ -120,6 +120,7 @@ class Rollout:
         self._before = Before(current=None, was=None, is_used=False)
         self._orders = 0
         self._counters = Counters()
+        self._tried = False
         self._failing: tuple[PendingCall, ...] = ()
         self._propagated = True
         self._propagating: asyncio.Task[bool] | None = None
@@ -228,6 +229,7 @@ class Rollout:
             reason=self._request.reason,
         )
         report = await step("gate", Activities.gate, request, GATE)
+        self._tried = any(figures.calls for figures in report.figures)
         self._approval = gates.approval(report)
         error = gates.failure(report)
         told = "; ".join(finding.what for finding in report.findings) or "nothing was found"
@@ -265,7 +267,10 @@ class Rollout:
     async def _count(self, candidate: Reference, current: str | None) -> None:
         """Read the counters before a change of routing: what is counted from then on is its doing."""
         if self._state.options.watch or self._state.stage is not Stage.PROMOTE:
-            pair = Pair(candidate=candidate, current=current, troubled=self._counters.troubled)
+            pair = Pair(
+                candidate=candidate, current=current, troubled=self._counters.troubled, tried=self._tried
+            )
+            self._tried = False
             self._counters = await step("counters", Observer.counters, pair)
 
     async def _observe(self, action: Observe) -> None:

@@ -47,6 +47,9 @@ def test_a_researcher_and_then_a_release_manager(tmp_path: Path, environment: Ma
     researcher = paste("docs/researcher.md", tmp_path, environment)
     first, second = BUILD.findall(researcher)
     assert first != second
+    # Nobody called it: what its gate did is not judged as production's.
+    assert "of 0 calls failed" in researcher
+    assert "of 1 calls failed" not in researcher
 
     manager = paste("docs/releases.md", tmp_path, environment)
     assert f"build {first} is live again; {second} is quarantined" in manager
