@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client, WorkflowExecutionDescription, WorkflowExecutionStatus
 from temporalio.common import WorkflowIDConflictPolicy
@@ -11,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline import errors
 from pipeline.deployments import Deployments, polls
-from pipeline.models import Build, Commit
+from pipeline.models import Build
 from pipeline.rollout import process
 from pipeline.rollout.activities import was_current
 from pipeline.rollout.follow import Handle, OnStep, follow
@@ -110,17 +112,14 @@ async def start(
             await _end(client, build.algorithm, other)
         superseded = other.build_id if other and other.build_id != build.build_id else None
         try:
-            return await client.start_workflow(
+            return await _begin(
+                client,
                 Rollout.run,
                 request.model_copy(update={"supersedes": superseded or request.supersedes}),
-                id=workflow_id(build.algorithm),
-                task_queue=queue,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                memo={
-                    **_memo(build.build_id, build.commit, request.by, request.reason, host),
-                    "approved": " ".join(request.approvals),
-                },
-                static_summary=f"{build.algorithm}: release {build.build_id}",
+                build,
+                queue,
+                summary="release",
+                memo={"host": host, "approved": " ".join(request.approvals)},
             )
         except WorkflowAlreadyStartedError:
             continue  # another began at the same moment: which of the two goes on is decided anew
@@ -149,9 +148,8 @@ async def _leave(client: Client, build: Build, runtime: Runtime) -> None:
     if seen is not None and seen.ramping == build.build_id:
         await deployments.clear_ramp(seen)
     batch = await deployments.describe(batch_of(build.algorithm))
-    has_batch_calls = (
-        batch is not None and batch.current == build.build_id
-    )  # the newer release takes them over
+    # Those calls the newer release takes over.
+    has_batch_calls = batch is not None and batch.current == build.build_id
     if not was_current(seen, build.build_id) and not has_batch_calls:
         await asyncio.to_thread(runtime.stop, build.algorithm, build.build_id)
 
@@ -175,14 +173,15 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
     """
     target = request.target
     queue = task_queue(target.algorithm)
-    handle = await client.start_workflow(
+    handle = await _begin(
+        client,
         RollBack.run,
         request,
-        id=workflow_id(target.algorithm),
-        task_queue=queue,
-        id_conflict_policy=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
-        memo=_memo(target.build_id, target.commit, request.by, request.reason, process.this()),
-        static_summary=f"{target.algorithm}: roll back to {target.build_id}",
+        target,
+        queue,
+        summary="roll back to",
+        memo={"host": process.this()},
+        others=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
     )
     async with worker(client, queue, runtime):
         return await follow(handle, on_step)
@@ -201,14 +200,14 @@ async def hold(client: Client, request: ReleaseRequest, runtime: Runtime, on_ste
     if other is not None and not other.host_is_alive:
         await _end(client, build.algorithm, other)
     try:
-        handle = await client.start_workflow(
+        handle = await _begin(
+            client,
             Hold.run,
             request,
-            id=workflow_id(build.algorithm),
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            memo=_memo(build.build_id, build.commit, request.by, request.reason, process.this()),
-            static_summary=f"{build.algorithm}: hold calls, {build.build_id}",
+            build,
+            queue,
+            summary="hold calls with",
+            memo={"host": process.this()},
         )
     except WorkflowAlreadyStartedError:
         raise errors.ReleaseInFlight(
@@ -220,13 +219,38 @@ async def hold(client: Client, request: ReleaseRequest, runtime: Runtime, on_ste
         return await follow(handle, on_step)
 
 
-def _memo(build_id: str, commit: Commit, by: str, reason: str, host: str) -> dict[str, str]:
-    """What `history` and a second release read of a run without opening it."""
-    return {
-        "build_id": build_id,
-        "sha": commit.sha,
-        "author": commit.author,
-        "by": by,
-        "reason": reason,
-        "host": host,
-    }
+async def _begin(
+    client: Client,
+    run: Callable[[Any, Any], Awaitable[Routed]],
+    request: ReleaseRequest | RollBackRequest,
+    build: Build,
+    queue: str,
+    *,
+    summary: str,
+    memo: Mapping[str, str],
+    others: WorkflowIDConflictPolicy = WorkflowIDConflictPolicy.FAIL,
+) -> Handle:
+    """Start what changes an algorithm's routing, under the one ID that excludes all others.
+
+    Args:
+        memo: what `history` and a second release read without opening the run, beside what is known of any.
+
+    Raises:
+        WorkflowAlreadyStartedError: another is running, and `others` does not end it.
+    """
+    return await client.start_workflow(
+        run,
+        request,
+        id=workflow_id(build.algorithm),
+        task_queue=queue,
+        id_conflict_policy=others,
+        memo={
+            "build_id": build.build_id,
+            "sha": build.commit.sha,
+            "author": build.commit.author,
+            "by": request.by,
+            "reason": request.reason,
+            **memo,
+        },
+        static_summary=f"{build.algorithm}: {summary} {build.build_id}",
+    )

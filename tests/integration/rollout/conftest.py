@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.worker import Replayer
 
 from pipeline import connection
 from pipeline.build import local
@@ -17,7 +19,10 @@ from pipeline.deployments import Deployment, Deployments
 from pipeline.models import Build
 from pipeline.project import at_commit
 from pipeline.rollout import host
+from pipeline.rollout.hold import Hold
 from pipeline.rollout.messages import Progress, ReleaseRequest, Routed, workflow_id
+from pipeline.rollout.serving import RUNNER
+from pipeline.rollout.workflow import RollBack, Rollout
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.process import ProcessRuntime
 from tests.integration.rollout.calls import call_once
@@ -124,6 +129,22 @@ class Stage:
         return await progress_of(await client.get_workflow_handle(workflow_id(self.algorithm)).describe())
 
 
+async def replay_all(stage: Stage) -> None:
+    """Replay whatever came of this file's releases, holds and roll-backs, as a worker that takes them over would."""
+    client = await stage.client()
+    replayer = Replayer(
+        workflows=[Rollout, RollBack, Hold],
+        data_converter=pydantic_data_converter,
+        workflow_runner=RUNNER,
+    )
+    query = f"WorkflowId = '{workflow_id(stage.algorithm)}' AND ExecutionStatus != 'Running'"
+    runs = [run async for run in client.list_workflows(query)]
+    assert runs
+    for run in runs:
+        history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
+        await replayer.replay_workflow(history)
+
+
 @pytest.fixture(scope="session")
 def release_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One machine for these tests: they share environments."""
@@ -150,5 +171,6 @@ def stage(
         made.deliver()
         asyncio.run(call_once(temporal_server.address, algorithm))
         yield made
+        asyncio.run(replay_all(made))
     finally:
         conduit.clean_up()

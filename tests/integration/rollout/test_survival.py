@@ -12,15 +12,10 @@ from typing import Any
 
 import psutil
 import pytest
-from temporalio.client import Client, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.client import Client
 
 from pipeline import errors
 from pipeline.deployments import Deployments
-from pipeline.rollout.messages import workflow_id
-from pipeline.rollout.serving import RUNNER
-from pipeline.rollout.workflow import RollBack, Rollout
 from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
 from tests.parts.conduit import Conduit, Outcome, research_repo
@@ -135,20 +130,6 @@ async def test_a_bad_build_whose_release_is_killed_is_stopped_by_the_same_comman
     assert "calls failed" in bad["quarantined"]
     assert ended.alive[before or ""] == 1
     assert bad["build_id"] not in ended.alive
-
-
-async def test_every_release_and_roll_back_so_far_replays(stage: Stage) -> None:
-    client = await stage.client()
-    replayer = Replayer(
-        workflows=[Rollout, RollBack], data_converter=pydantic_data_converter, workflow_runner=RUNNER
-    )
-    query = f"WorkflowId = '{workflow_id(stage.algorithm)}' AND ExecutionStatus = 'Completed'"
-    runs = [run async for run in client.list_workflows(query)]
-    assert runs
-    for run in runs:
-        handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-        history: WorkflowHistory = await handle.fetch_history()
-        await replayer.replay_workflow(history)
 
 
 @pytest.fixture
