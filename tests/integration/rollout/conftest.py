@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
 
 from pipeline import connection
 from pipeline.build import local
@@ -19,13 +17,11 @@ from pipeline.deployments import Deployment, Deployments
 from pipeline.models import Build
 from pipeline.project import at_commit
 from pipeline.rollout import host
-from pipeline.rollout.hold import Hold
 from pipeline.rollout.messages import Progress, ReleaseRequest, Routed, workflow_id
-from pipeline.rollout.serving import RUNNER
-from pipeline.rollout.workflow import RollBack, Rollout
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.process import ProcessRuntime
 from tests.integration.rollout.calls import call_once
+from tests.integration.rollout.recording import keep, replayer
 from tests.parts.conduit import Conduit, Repo, research_repo
 from tests.parts.repos import ACTIVITY, FILES
 from tests.parts.temporal import DevServer
@@ -82,6 +78,7 @@ class Stage:
     conduit: Conduit
     repo: Repo
     server: DevServer
+    record: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -124,6 +121,10 @@ class Stage:
     async def about(self, client: Client, build_id: str) -> About:
         return await about(Deployments(client), self.algorithm, build_id)
 
+    async def keep(self, client: Client, name: str, run_id: str | None = None) -> None:
+        """See that the latest release, or that run, is replayed; keep its history where that is asked for."""
+        await keep(client, workflow_id(self.algorithm), run_id, name, record=self.record)
+
     async def progress(self, client: Client) -> Progress | None:
         """What the latest release told last."""
         return await progress_of(await client.get_workflow_handle(workflow_id(self.algorithm)).describe())
@@ -132,17 +133,20 @@ class Stage:
 async def replay_all(stage: Stage) -> None:
     """Replay whatever came of this file's releases, holds and roll-backs, as a worker that takes them over would."""
     client = await stage.client()
-    replayer = Replayer(
-        workflows=[Rollout, RollBack, Hold],
-        data_converter=pydantic_data_converter,
-        workflow_runner=RUNNER,
-    )
     query = f"WorkflowId = '{workflow_id(stage.algorithm)}' AND ExecutionStatus != 'Running'"
     runs = [run async for run in client.list_workflows(query)]
     assert runs
     for run in runs:
         history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-        await replayer.replay_workflow(history)
+        await replayer().replay_workflow(history)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record-releases",
+        action="store_true",
+        help="keep the releases of these tests in tests/unit/rollout/histories",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +170,9 @@ def stage(
     algorithm = request.module.__name__.rpartition(".")[2].replace("_", "-")
     conduit = Conduit(home=release_home, environment=temporal_server.environment)
     repo = research_repo(tmp_path_factory.mktemp(algorithm) / "repo", algorithm, {**FILES, **files}, settings)
-    made = Stage(conduit, repo, temporal_server)
+    # The option is unknown where pytest was not given this folder: then nothing is recorded.
+    record = request.config.getoption("--record-releases", default=False)
+    made = Stage(conduit, repo, temporal_server, record=bool(record))
     try:
         made.deliver()
         asyncio.run(call_once(temporal_server.address, algorithm))

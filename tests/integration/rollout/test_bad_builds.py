@@ -35,6 +35,8 @@ class Bad:
     """In which it may be found out."""
     most_calls: int = 60
     """Attempts that production may have made with it, a loaded machine's lateness included."""
+    recorded: str = ""
+    """The name under which the history of its release is kept."""
 
 
 BAD_BUILDS = {
@@ -44,7 +46,11 @@ BAD_BUILDS = {
         "calls failed, 2.0% are borne",
     ),
     "fails always": Bad(
-        activity("raise RuntimeError('no weights')"), errors.BuildTurnedBad, "calls failed", most_calls=40
+        activity("raise RuntimeError('no weights')"),
+        errors.BuildTurnedBad,
+        "calls failed",
+        most_calls=40,
+        recorded="taken-back-from-its-ramp",
     ),
     "crashes after 50 calls": Bad(
         activity("if CALLS > 50: os._exit(9)"), errors.WorkerDied, "exit code 9", ("ramp", "watch"), 200
@@ -78,6 +84,7 @@ BAD_BUILDS = {
         "after it became Current",
         stages=("watch",),
         most_calls=400,
+        recorded="taken-back-from-its-watch",
     ),
 }
 
@@ -130,6 +137,8 @@ async def test_a_bad_build_is_stopped_and_its_callers_are_healed(stage: Stage, c
     assert last.candidate.calls + last.workflows <= bad.most_calls
     # Calls that hang are in no counter yet: the slots that they keep busy tell of them.
     assert last.candidate.calls or last.workflows or last.candidate.busy
+    if bad.recorded:
+        await stage.keep(client, bad.recorded)
     print(
         f"\n{case}: stopped in its {last.stage} after {last.candidate.calls} calls; {stopped.value.log[-200:]}"
     )

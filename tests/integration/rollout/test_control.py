@@ -86,6 +86,7 @@ async def test_a_release_is_paused_resumed_promoted_and_its_watch_ended(stage: S
         assert all(one.wrong == 0 for one in await load.finish())
     seen = await stage.seen(client)
     assert (seen.current, seen.ramping) == (build.build_id, None)
+    await stage.keep(client, "paused-resumed-promoted")
 
 
 async def test_a_release_that_nobody_calls_is_held_where_the_config_says_so_and_aborted(stage: Stage) -> None:
@@ -108,6 +109,7 @@ async def test_a_release_that_nobody_calls_is_held_where_the_config_says_so_and_
     quarantine = (await stage.about(client, build.build_id)).quarantine
     assert quarantine is not None
     assert "not today" in quarantine.reason
+    await stage.keep(client, "held-and-aborted")
     none = await asyncio.to_thread(stage.conduit, "pause", stage.algorithm)
     assert none.code == errors.NoRelease.exit_code
 
@@ -153,6 +155,7 @@ async def test_a_detached_release_goes_on_in_a_controller_that_is_killed_and_sta
     await eventually(is_done, within=LATE)
     second.terminate()
     assert await asyncio.to_thread(second.wait, 60) == 0
+    await stage.keep(client, "went-live-over-a-killed-controller")
 
 
 def test_a_killed_delivery_is_adopted_by_the_controller(stage: Stage) -> None:

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from pipeline import errors
+from pipeline.rollout.messages import workflow_id
 from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import Stage
-from tests.parts.waiting import eventually_sync
+from tests.parts.waiting import eventually, eventually_sync
 
 
 @pytest.mark.parametrize("older_is_ahead", [False, True])
@@ -35,8 +36,21 @@ def test_of_two_deliveries_at_once_the_newest_goes_live(stage: Stage, older_is_a
     assert alive.pop(newer) == 1
     assert alive.pop(good) == 1
     assert all(asyncio.run(was_current(stage, build_id)) for build_id in alive), "a worker is left over"
+    if older_is_ahead:
+        asyncio.run(keep_the_superseded(stage))
 
 
 async def was_current(stage: Stage, build_id: str) -> bool:
     version = (await stage.seen(await stage.client())).version(build_id)
     return version is not None and version.was_current
+
+
+async def keep_the_superseded(stage: Stage) -> None:
+    client = await stage.client()
+    query = f"WorkflowId = '{workflow_id(stage.algorithm)}' AND ExecutionStatus = 'Terminated'"
+
+    async def superseded() -> str | None:
+        runs = [run.run_id async for run in client.list_workflows(query)]
+        return runs[0] if runs else None
+
+    await stage.keep(client, "superseded-in-its-ramp", await eventually(superseded))
