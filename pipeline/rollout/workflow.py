@@ -81,14 +81,14 @@ NOTHING: Outcome = (None, None)
 
 
 async def step(
-    name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object, most: timedelta = MOST
+    name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object, most: timedelta | None = None
 ) -> T:
     """Run one step of a release; `name` is what people see of it, here and in Temporal's UI."""
     return await workflow.execute_activity_method(
         activity,
         argument,
         summary=name,
-        schedule_to_close_timeout=most,
+        schedule_to_close_timeout=most or MOST,
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         retry_policy=RETRY,
         cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -336,7 +336,7 @@ class Rollout:
             undo = Undo(candidate=self._build.for_batch, was=self._before.batch_was, stays=undo.stays)
             await self._try("undo offline", Activities.undo, undo)
         if not blame:
-            await step("stop", Activities.stop, self._build)
+            await self._try("stop", Activities.stop, self._build)
             return None
         quarantine = Quarantine(
             reason=self._blame(), by=self._request.by, at=workflow.now(), unless=self._approval

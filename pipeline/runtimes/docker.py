@@ -42,7 +42,9 @@ TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 KEPT = 20
 """Stopped containers of an algorithm that are kept for their logs."""
 # Also after a reboot and a long absence of Temporal; the engine pauses longer from failure to failure.
-FOR_GOOD: Any = {"Name": "unless-stopped"}  # the SDK's type stubs lack this policy
+# "unless-stopped" would not do: an engine that crashed stops what still runs when it is back, and leaves it so.
+FOR_GOOD: Any = {"Name": "always"}  # the SDK's type stubs lack these
+NO_MORE: Any = {"Name": "no"}
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -135,6 +137,7 @@ def _see_to(client: DockerClient, planned: ContainerPlan) -> None:
         container = None
     container = container or _created(client, planned)
     if container is not None:
+        _set_policy(container, FOR_GOOD)  # somebody may have begun to stop it
         container.start()  # one that runs already stays as it is
 
 
@@ -219,8 +222,13 @@ def _containers(client: DockerClient, algorithm: str, build_id: str | None = Non
 
 def _stop(container: Container) -> None:
     record = _record(container)
-    # The engine then starts it no more, whatever its restart policy is.
+    _set_policy(container, NO_MORE)  # else it would be there again when the engine is restarted
     container.stop(timeout=ceil(record.host.grace if record else 0) + AFTER_GRACE)
+
+
+def _set_policy(container: Container, policy: Any) -> None:
+    if container.attrs["HostConfig"]["RestartPolicy"]["Name"] != policy["Name"]:
+        container.update(restart_policy=policy)
 
 
 def _tells_most(container: Container) -> tuple[bool, str]:

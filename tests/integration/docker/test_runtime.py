@@ -61,6 +61,11 @@ def docker_options(**keys: object) -> DockerOptions:
     return DockerOptions.model_validate({key.replace("_", "-"): value for key, value in keys.items()})
 
 
+def policy(worker: LocalWorker) -> str:
+    """What the engine does with the worker's container when it ends."""
+    return str(docker.from_env().containers.get(worker.handle).attrs["HostConfig"]["RestartPolicy"]["Name"])
+
+
 def alive(runtime: DockerRuntime) -> list[LocalWorker]:
     return [worker for worker in runtime.workers(ALGORITHM) if worker.alive]
 
@@ -96,6 +101,7 @@ async def test_workers_register_stop_gracefully_and_start_again(
 
     runtime.stop(ALGORITHM, build.build_id)
     stopped = runtime.workers(ALGORITHM)
+    assert {policy(worker) for worker in stopped} == {"no"}
     assert [(worker.alive, worker.ended_because) for worker in stopped] == 2 * [(False, "exit code 0")]
     assert '"phase":"stopped"' in runtime.log(ALGORITHM, build.build_id)
     runtime.stop(ALGORITHM, build.build_id)
@@ -151,7 +157,10 @@ def test_a_worker_that_the_release_gave_up_is_started_anew_by_the_next(
     assert worker.alive
     container = docker.from_env().containers.get(worker.handle)
     assert container.attrs["RestartCount"] == 0
-    assert container.attrs["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    assert policy(worker) == "always"
+    container.update(restart_policy=docker_runtime.NO_MORE)  # a stop that was cut off
+    mended.start(build, 1)
+    assert (mended.workers(ALGORITHM), policy(worker)) == ((worker,), "always")
 
 
 def test_a_worker_out_of_memory_is_explained(runtime_with: StartRuntime, build: Build) -> None:
