@@ -10,6 +10,7 @@ there already. The target for the difference of the medians is at most 2 s. From
 
 import argparse
 import asyncio
+import contextlib
 import os
 import statistics
 import time
@@ -31,6 +32,7 @@ from tests.parts.waiting import eventually
 
 TARGET = 2.0
 DEADLINE = 60.0
+SETTLING = 10.0
 
 
 def build(on: Stage) -> Build:
@@ -79,7 +81,9 @@ async def settle(client: Client) -> None:
         seen = await Deployments(client).describe(ALGORITHM)
         return seen is None or seen.propagated
 
-    await eventually(is_settled, within=DEADLINE)
+    # It may say so for minutes after the calls have moved.
+    with contextlib.suppress(TimeoutError):
+        await eventually(is_settled, within=SETTLING)
 
 
 async def measure(on: Stage, rounds: int) -> dict[str, list[float]]:

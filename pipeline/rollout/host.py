@@ -132,7 +132,9 @@ async def start(
 async def _end(client: Client, algorithm: str, other: InFlight) -> None:
     """End that very run: one that began since is another's, and is judged anew."""
     try:
-        await client.get_workflow_handle(workflow_id(algorithm), run_id=other.run_id).terminate("superseded")
+        await client.get_workflow_handle(workflow_id(algorithm), run_id=other.run_id).terminate(
+            reason="superseded"
+        )
     except RPCError as error:
         if error.status != RPCStatusCode.NOT_FOUND:
             raise

@@ -102,8 +102,9 @@ class Retirer:
         if seen is None:
             return Retired()
         what = await self._plan(seen, request)
-        for build_id in what.stop:
-            await asyncio.to_thread(self._runtime.stop, request.algorithm, build_id)
+        # Each waits for its workers to end, and the release waits for all of them.
+        stopping = (asyncio.to_thread(self._runtime.stop, request.algorithm, build) for build in what.stop)
+        await asyncio.gather(*stopping)
         deleted = {build_id: await self._delete(request, build_id) for build_id in what.delete}
         return Retired(
             stopped=what.stop,
