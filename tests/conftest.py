@@ -12,9 +12,11 @@ from tests.parts.leaving import pytest_sessionstart, pytest_unconfigure
 from tests.parts.no_skips import pytest_addoption, pytest_sessionfinish, pytest_terminal_summary
 from tests.parts.temporal import DevServer, temporal_binary
 
-# A shell lets what it starts in the background ignore Ctrl-C, and that would be inherited by the commands under test.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell lets what it starts in the background ignore Ctrl-C, and nohup what a closed terminal sends: the commands
+# under test would inherit that.
+for ignored, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, handler)
 
 __all__ = [
     "pytest_addoption",

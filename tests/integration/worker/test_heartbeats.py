@@ -21,7 +21,7 @@ from tests.parts.worker_host import WorkerHost
 StartHost = Callable[..., WorkerHost]
 
 TIMEOUT = timedelta(seconds=3)
-AT_MOST = timedelta(seconds=8)
+AT_MOST = timedelta(seconds=12)
 
 RESEARCH = '''
 import asyncio
@@ -32,7 +32,7 @@ from pathlib import Path
 from temporalio import activity
 
 HERE = Path(__file__).parent
-LONG = 5
+LONG = 7
 
 
 def attempt() -> int:
