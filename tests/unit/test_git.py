@@ -88,7 +88,7 @@ def test_a_users_own_settings_do_not_change_what_git_answers(folder: Path, tmp_p
 def signed_by(program: Path) -> Path:
     """A stand-in for gpg that signs everything and believes every signature."""
     program.write_text(
-        "#!/bin/sh\necho '[GNUPG:] SIG_CREATED ' >&2\necho '[GNUPG:] GOODSIG 0 me'\n"
+        "#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\necho '[GNUPG:] GOODSIG 0 me'\n"
         "echo 'Good signature' >&2\necho '-----BEGIN PGP SIGNATURE-----'\necho '-----END PGP SIGNATURE-----'\n"
     )
     program.chmod(0o755)
