@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.errors import InvalidAlgorithmName
 from pipeline.options.docker import DockerOptions
 from pipeline.options.gates import GateOptions
 from pipeline.options.release import ReleaseOptions
@@ -47,6 +48,20 @@ def algorithm_name(name: str) -> str:
             "with a letter or digit at both ends"
         )
     return name
+
+
+def algorithm_of(name: str) -> str:
+    """Return a name that a person gave, if it can be an algorithm's.
+
+    Raises:
+        InvalidAlgorithmName: it cannot.
+    """
+    try:
+        return algorithm_name(name)
+    except ValueError as error:
+        raise InvalidAlgorithmName(
+            "That cannot be an algorithm's name.", why=f"{error}.", now="`conduit status` lists the names."
+        ) from None
 
 
 AlgorithmName = Annotated[str, AfterValidator(algorithm_name)]

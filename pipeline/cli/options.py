@@ -27,15 +27,9 @@ def _algorithm(name: str | None) -> str | None:
     Raises:
         InvalidAlgorithmName: it cannot.
     """
-    from pipeline.errors import InvalidAlgorithmName
-    from pipeline.models import algorithm_name
+    from pipeline.models import algorithm_of
 
-    try:
-        return None if name is None else algorithm_name(name)
-    except ValueError as error:
-        raise InvalidAlgorithmName(
-            "That cannot be an algorithm's name.", why=f"{error}.", now="`conduit status` lists the names."
-        ) from None
+    return None if name is None else algorithm_of(name)
 
 
 AlgorithmArgument = Annotated[

@@ -12,9 +12,8 @@ from pipeline.commands.build import build_commit
 from pipeline.commands.deliver import deliver
 from pipeline.commands.release import Wishes, refuse_placeholder
 from pipeline.commands.session import NOT_PROPAGATED, Session
-from pipeline.commands.stubs import algorithm_of
 from pipeline.deployments import Deployments
-from pipeline.models import Value
+from pipeline.models import Value, algorithm_of
 from pipeline.placeholders import answers, repo
 from pipeline.placeholders.answers import How
 from pipeline.rollout import host

@@ -9,12 +9,11 @@ from pipeline.contract import Change, render
 from pipeline.deployments import Deployments
 from pipeline.errors import (
     DestinationNotWritable,
-    InvalidAlgorithmName,
     NotStubs,
     StubsOutdated,
     UnknownBuild,
 )
-from pipeline.models import Value, algorithm_name
+from pipeline.models import Value, algorithm_of
 from pipeline.project import at_commit
 from pipeline.rollout.policy import promised
 from pipeline.worker.contract import Contract
@@ -102,20 +101,6 @@ def of_file(session: Session, algorithm: str, file: Path) -> Source:
     """Read the contract of a file."""
     contract = declared.read(file, session.environment)
     return Source(algorithm=algorithm_of(algorithm), contract=contract, origin=str(file))
-
-
-def algorithm_of(name: str) -> str:
-    """Return `name` if it is an algorithm's.
-
-    Raises:
-        InvalidAlgorithmName: it cannot be.
-    """
-    try:
-        return algorithm_name(name)
-    except ValueError as error:
-        raise InvalidAlgorithmName(
-            "That cannot be an algorithm's name.", why=str(error), now="`conduit status` lists the names."
-        ) from None
 
 
 def write(source: Source, file: Path | None) -> Stubs:
