@@ -81,7 +81,7 @@ class _Reporting(ActivityInboundInterceptor):
                 error.fields(),
                 type=type(error).__name__,
                 non_retryable=not isinstance(error, WORTH_A_RETRY),
-            ) from error
+            ) from None  # with all its causes it is longer than the server keeps of a step that is tried again
 
 
 async def _beat() -> None:

@@ -1,12 +1,15 @@
-"""Releases of containers: a bad build is taken back, and a registry may be gone for a while."""
+"""Releases of containers: a bad build is taken back, and the registry or the engine may be gone for a while."""
 
 import asyncio
 import contextlib
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import docker
 import pytest
@@ -17,8 +20,8 @@ from pipeline import connection, errors
 from pipeline.commands.session import about
 from pipeline.deployments import Deployment, Deployments
 from pipeline.models import Build, Image
-from pipeline.rollout import host
-from pipeline.rollout.messages import ReleaseRequest, Routed
+from pipeline.rollout import host, workflow
+from pipeline.rollout.messages import ReleaseRequest, Routed, workflow_id
 from pipeline.runtimes import RuntimeOptions
 from pipeline.runtimes.docker import DockerRuntime
 from tests.actions.conftest import remove_workers
@@ -75,15 +78,15 @@ class Stage:
     async def client(self) -> Client:
         return await connection.connect(self.server.environment, identity="tests")
 
-    async def release(self, client: Client, build: Build) -> Routed:
-        """Release in this process, as `conduit release` would."""
+    async def release(self, client: Client, build: Build, engine: str | None = None) -> Routed:
+        """Release in this process, as `conduit release` would; `engine` is the way there, if not the straight one."""
         request = ReleaseRequest(build=build, replicas=1, start_timeout=120, by="tests")
         options = RuntimeOptions(
             home=self.conduit.home,
             connection=self.server.environment,
-            environment={**os.environ, "DOCKER_HOST": self.engine},
+            environment={**os.environ, "DOCKER_HOST": engine or self.engine},
         )
-        self.told = []
+        self.told.clear()
         return await host.release(
             client,
             request,
@@ -180,3 +183,89 @@ async def test_a_registry_that_is_away_stops_a_release_until_it_is_back(
     assert all(one.right and not one.wrong for one in called)
     assert (await stage.release(client, build)).build_id == build.build_id
     assert (await asyncio.to_thread(stage.running)).keys() == {before.current, build.build_id}
+
+
+@dataclass
+class Line:
+    """A way to the engine that can be cut: its containers go on, but nobody can ask for them."""
+
+    socket: Path
+    engine: str
+
+    @property
+    def address(self) -> str:
+        return f"unix://{self.socket}"
+
+    def mend(self) -> None:
+        self.socket.symlink_to(self.engine.removeprefix("unix://"))
+
+    def cut(self) -> None:
+        self.socket.unlink()
+
+
+@pytest.fixture
+def line(engine: str) -> Iterator[Line]:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folder is too deep for a socket's path
+        made = Line(Path(folder) / "docker.sock", engine)
+        made.mend()
+        yield made
+
+
+async def is_missed(client: Client, algorithm: str) -> bool:
+    """Whether a step of the release waits for the engine."""
+    seen = await client.get_workflow_handle(workflow_id(algorithm)).describe()
+    waiting = seen.raw_description.pending_activities
+    kinds = [one.last_failure.application_failure_info.type for one in waiting]
+    return errors.RuntimeUnavailable.__name__ in kinds
+
+
+@asynccontextmanager
+async def cut_in_mid_ramp(
+    stage: Stage, client: Client, build: Build, line: Line
+) -> AsyncIterator[asyncio.Task[Routed]]:
+    """Release, and take the engine away as soon as the build is judged at calls."""
+
+    async def is_judged() -> bool:
+        return any(told.startswith("judge 50 %") for told in stage.told)
+
+    stage.told.clear()
+    released = asyncio.create_task(stage.release(client, build, line.address))
+    try:
+        await eventually(is_judged, within=LATE)
+        line.cut()
+        await eventually(lambda: is_missed(client, stage.repo.algorithm))
+        yield released
+    finally:
+        released.cancel()
+        await asyncio.wait({released})
+
+
+async def test_an_engine_that_is_away_for_a_while_delays_a_release(stage: Stage, line: Line) -> None:
+    client, called = await stage.client(), list[Called]()
+    build = await asyncio.to_thread(stage.build, "pass")
+    async with under_load(stage, client, called), cut_in_mid_ramp(stage, client, build, line) as released:
+        line.mend()
+        assert (await released).build_id == build.build_id
+    seen = await stage.seen(client)
+    assert (seen.current, seen.ramping) == (build.build_id, None)
+    assert all(one.right and not one.wrong for one in called)
+
+
+async def test_an_engine_that_stays_away_puts_production_back(
+    stage: Stage, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, called = await stage.client(), list[Called]()
+    before = (await stage.seen(client)).current
+    build = await asyncio.to_thread(stage.build, "pass")
+    async with under_load(stage, client, called):
+        monkeypatch.setattr(workflow, "MOST", timedelta(seconds=10))
+        async with cut_in_mid_ramp(stage, client, build, line) as released:
+            with pytest.raises(errors.RuntimeUnavailable, match="does not answer"):
+                await released
+        seen = await stage.seen(client)
+        assert (seen.current, seen.ramping) == (before, None)
+        assert (await about(Deployments(client), seen.name, build.build_id)).quarantine is None
+        monkeypatch.undo()
+        line.mend()
+        assert (await stage.release(client, build, line.address)).build_id == build.build_id
+    assert all(one.right and not one.wrong for one in called)
