@@ -17,10 +17,11 @@ def fault_of(error: ConduitError) -> Fault:
 
 def fault_of_step(failed: ActivityError) -> Fault:
     """A step that could not be done: the build may be good, and is not quarantined."""
-    cause: BaseException | None = failed
-    while cause := cause.__cause__:  # a step that was tried until its time was over has a timeout in between
+    cause = failed.__cause__
+    while cause is not None:  # a step that was tried until its time was over has a timeout in between
         if isinstance(cause, ApplicationError) and cause.type in errors.all_errors() and cause.details:
             return Fault(error=cause.type, **cause.details[0], by_the_build=False)
+        cause = cause.__cause__
     return Fault(
         error=errors.TemporalRefused.__name__,
         what="A step of the release failed for a reason that was not foreseen.",
