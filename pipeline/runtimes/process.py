@@ -7,7 +7,7 @@ again by the pid *and* the start time in its record: a pid alone may belong to s
 import contextlib
 import itertools
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from pipeline.runtimes import LocalWorker, RuntimeOptions
 
 AFTER_GRACE = 15.0
 """Seconds that a worker gets after its grace before it is killed: its own hard limit comes first."""
+STARTING = "{}.starting"
+"""What a start leaves behind that is killed before it could write down whom it started."""
 CLOCK_TOLERANCE = 1.0
 """Seconds by which a start time may seem to move when the system's clock is set."""
 
@@ -66,6 +68,7 @@ class ProcessRuntime:
 
     def _launch(self, build: Build, artifact: Environment, folder: Path, replica: int) -> None:
         home = folder.parent
+        _marker(folder, replica).touch()
         arguments = [
             str(artifact.python),
             "-m",
@@ -93,6 +96,7 @@ class ProcessRuntime:
         self._children[child.pid] = child
         started = psutil.Process(child.pid).create_time()
         _write(folder / f"{replica}.json", Record(replica=replica, pid=child.pid, started=started))
+        _marker(folder, replica).unlink()
 
     def _adopt(self, folder: Path) -> None:
         """Write the records of workers whose starter was killed before it could."""
@@ -103,15 +107,23 @@ class ProcessRuntime:
                 replica = next(n for n in itertools.count(1) if self._is_free(folder / f"{n}.json"))
                 record = Record(replica=replica, pid=process.pid, started=process.create_time())
                 _write(folder / f"{replica}.json", record)
+        for marker in folder.glob(STARTING.format("*")):
+            marker.unlink()
 
     def _is_free(self, record: Path) -> bool:
         return self._process(_record(record)) is None
 
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
         """See `Runtime.workers`."""
-        records = paths.builds(self._home, algorithm).glob("*/workers/*.json")
+        for folder in {file.parent for file in self._of(algorithm, STARTING.format("*"))}:
+            with paths.locked(folder / "lock"):  # of a start that goes on now, or of one that was killed
+                self._adopt(folder)
+        records = self._of(algorithm, "*.json")
         found = [self._seen(file.parent.parent.name, record) for file in records if (record := _record(file))]
         return tuple(sorted(found, key=lambda worker: (worker.started or datetime.min, worker.replica)))
+
+    def _of(self, algorithm: str, pattern: str) -> Iterator[Path]:
+        return paths.builds(self._home, algorithm).glob(f"*/workers/{pattern}")
 
     def _seen(self, build_id: str, record: Record) -> LocalWorker:
         child = self._children.get(record.pid)
@@ -198,6 +210,10 @@ def _write(file: Path, record: Record) -> None:
     new = file.with_suffix(".new")
     new.write_text(record.model_dump_json())
     new.replace(file)
+
+
+def _marker(folder: Path, replica: int) -> Path:
+    return folder / STARTING.format(replica)
 
 
 def _signal(send: Callable[[], None]) -> None:

@@ -189,6 +189,25 @@ def test_a_worker_without_a_record_is_adopted(build: Build, new_runtime: NewRunt
     assert _processes(build) == []
 
 
+def test_a_worker_whose_starter_was_killed_is_seen(
+    build: Build, new_runtime: NewRuntime, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(file: Path, record: Record) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process, "_write", killed)
+        with pytest.raises(KeyboardInterrupt):
+            new_runtime().start(build, 1)
+    assert list(_records(home, build).glob("*.json")) == []
+    runtime = new_runtime()
+    [pid] = _pids(runtime.workers(build.algorithm))
+    assert [seen.pid for seen in _processes(build)] == [pid]
+    assert list(_records(home, build).glob("*.starting")) == []
+    runtime.stop(build.algorithm, build.build_id)
+    assert _processes(build) == []
+
+
 def test_a_broken_record_is_no_record(build: Build, new_runtime: NewRuntime, home: Path) -> None:
     _records(home, build).mkdir()
     (_records(home, build) / "1.json").write_text('{"pid": "1"')
