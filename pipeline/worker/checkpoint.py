@@ -49,11 +49,12 @@ BEAT_WITHIN = 10.0
 class Saved(BaseModel):
     """State as it stands in a heartbeat, or in a file that a heartbeat names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # An infinite loss is a state like any other: as null it could not be read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     conduit: Literal["checkpoint"] = "checkpoint"
     name: str = Field(min_length=1, max_length=200)
-    version: int = Field(ge=1)
+    version: int = Field(ge=0, description="0: of before there was a checkpoint")
     state: JsonValue = None
     file: str = Field(
         default="", max_length=500, description="where the state is, if it is in the file store"
@@ -284,9 +285,10 @@ class Checkpoint(Generic[State]):
         return in_full(saved, call.store, call.info)
 
     def _usable(self, saved: Saved) -> Saved:
-        """The saved state, or the one before its migration if only that is of a version that this build reads."""
-        candidates = [one for one in (saved, saved.before) if one and one.name == self.name]
-        usable = next((one for one in candidates if one.version in self._models), None)
+        """The saved state, or the latest before it that is of a version which this build reads."""
+        usable: Saved | None = saved
+        while usable and not (usable.name == self.name and usable.version in self._models):
+            usable = usable.before
         if usable is None:
             raise unreadable(
                 saved, f"this build reads versions {min(self._models)} to {self.version} of {self.name!r}"
@@ -357,7 +359,7 @@ def in_full(saved: Saved, store: Store | None, call: activity.Info | None = None
     except (FileNotFoundError, ValidationError) as error:
         raise unreadable(
             saved, f"its file {saved.file} is not what was written: {type(error).__name__}"
-        ) from error
+        ) from None  # it tells of what is in the file
 
 
 def why_unreadable(details: Sequence[Any], store: Store | None) -> str:

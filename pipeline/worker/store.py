@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import itertools
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -18,6 +19,8 @@ T = TypeVar("T")
 FIRST_PAUSE = 0.1
 PATIENCE = 5.0
 """Seconds for which the store is tried; Temporal's own retries come after."""
+USER = re.compile(r"(?<=://)[^/@\s]*@")
+"""The user and the password that an address may hold."""
 
 
 class FileStore:
@@ -39,8 +42,8 @@ class FileStore:
         except (ImportError, ValueError) as error:
             raise HostFailure(
                 "HostMisconfigured",
-                f"the checkpoint store {address!r} cannot be opened",
-                why=f"{message(error)}; add `fsspec`, and its package for such an address, to the repo",
+                f"the checkpoint store {_without_user(address)!r} cannot be opened",
+                why=f"{_without_user(message(error))}; add `fsspec`, and its package for such an address, to the repo",
             ) from error
         self._address = address
 
@@ -92,10 +95,14 @@ class FileStore:
 
     def _away(self, error: Exception) -> ApplicationError:
         return ApplicationError(
-            f"the checkpoint store {self._address} does not answer: {message(error)}; the call is tried again, and "
-            "goes on from what was saved last",
+            f"the checkpoint store {_without_user(self._address)} does not answer: "
+            f"{_without_user(message(error))}; the call is tried again, and goes on from what was saved last",
             type="StoreAway",
         )
+
+
+def _without_user(text: str) -> str:
+    return USER.sub("", text)
 
 
 def file_of(call: activity.Info) -> str:

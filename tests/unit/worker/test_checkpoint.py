@@ -1,6 +1,8 @@
 """A checkpoint as a research repo's own tests use it: in Temporal's test environment, without a host."""
 
 import dataclasses
+import math
+import traceback
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,10 +12,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from temporalio import activity
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from pipeline.worker.checkpoint import Checkpoint, Saved, why_unreadable
+from pipeline.worker.checkpoint import Checkpoint, Saved, in_full, why_unreadable
 from pipeline.worker.failures import HostFailure
 from pipeline.worker.store import FileStore, file_of
 
@@ -97,6 +100,39 @@ def test_what_was_heartbeated_before_there_was_a_checkpoint_is_version_0() -> No
     made, _ = environment(4)
     assert made.run(lambda: third(new_name()).load(Third())) == Third(heard=4, seconds=8)
     assert made.run(lambda: Checkpoint(new_name(), First).load(First(clips=-1))) == First(clips=-1)
+
+
+def test_what_was_heartbeated_before_there_was_a_checkpoint_can_be_saved_and_found_again() -> None:
+    name = new_name()
+    made, beats = environment(4)
+    state = third(name)
+    made.run(lambda: state.save(state.load(Third()).model_copy(update={"heard": 5})))
+    again, _ = environment(beats[-1].model_dump(mode="json"))
+    assert again.run(lambda: state.load(Third())) == Third(heard=5, seconds=8)
+
+
+def test_a_roll_back_over_two_versions_goes_on_from_the_state_that_its_build_left() -> None:
+    name = new_name()
+    first = Saved(name=name, version=1, state={"clips": 4})
+    second = Saved(name=name, version=2, state={"clips": 5, "seconds": 8}, before=first)
+    third = Saved(name=name, version=3, state={"heard": 6, "seconds": 8}, before=second)
+    made, _ = environment(third.model_dump(mode="json"))
+    assert made.run(lambda: Checkpoint(name, First).load(First())) == First(clips=4)
+
+
+def test_numbers_that_json_has_no_word_for_are_found_again(tmp_path: Path) -> None:
+    class Training(BaseModel):
+        best_loss: float = math.inf
+        loss: float = math.nan
+
+    state = Checkpoint(new_name(), Training, every=AT_ONCE)
+    made, beats = environment()
+    made.run(lambda: state.save(Training()))
+    sent = PydanticPayloadConverter().to_payload(beats[-1])
+    again, _ = environment(PydanticPayloadConverter().from_payload(sent))
+    found = again.run(lambda: state.load(Training(best_loss=0, loss=0)))
+    assert found.best_loss == math.inf
+    assert math.isnan(found.loss)
 
 
 def test_migrated_state_takes_along_what_it_was_made_of() -> None:
@@ -224,6 +260,28 @@ def test_a_file_is_named_by_the_call_and_stays_in_the_store() -> None:
     assert len(folder) == 64
     assert file == "3.json"
     assert file_of(hostile) != file_of(info)
+
+
+def test_a_file_that_was_damaged_is_told_without_what_is_in_it(tmp_path: Path) -> None:
+    name = new_name()
+    (tmp_path / "1.json").write_text('{"state": "hunter2')
+    saved = Saved(name=name, version=1, file="1.json")
+    with pytest.raises(ApplicationError, match="is not what was written") as failure:
+        in_full(saved, FileStore(str(tmp_path)))
+    told = "".join(traceback.format_exception(failure.value))
+    assert "hunter2" not in told
+    assert failure.value.__cause__ is None  # Temporal would be sent it too
+
+
+def test_the_password_in_an_address_is_told_to_nobody(tmp_path: Path) -> None:
+    with pytest.raises(HostFailure, match=r"nowhere://bucket.*cannot be opened") as failure:
+        FileStore("nowhere://user:hunter2@bucket")
+    assert "hunter2" not in str(failure.value)
+    away = FileStore(f"file://{tmp_path}")
+    away._address = "sftp://user:hunter2@host/states"
+    told = away._away(OSError("no route to sftp://user:hunter2@host"))
+    assert "sftp://host/states does not answer" in told.message
+    assert "hunter2" not in told.message
 
 
 def test_an_attempt_replaces_its_own_file_alone(tmp_path: Path) -> None:
