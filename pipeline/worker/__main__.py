@@ -17,7 +17,7 @@ from pipeline.worker.phases import enter
 from pipeline.worker.settings import HostSettings
 
 LAST_MOMENTS = 2.0
-"""Seconds that the research code's exit functions get."""
+"""Seconds that the research code's exit functions get, and what it left running."""
 
 
 def main() -> int:

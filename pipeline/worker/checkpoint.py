@@ -139,6 +139,11 @@ class Call:
         """Whether this call can go on elsewhere from where it is."""
         return self.checkpoint is not None and self.checkpoint.handover and self.can_move
 
+    @property
+    def has_unsent(self) -> bool:
+        """Whether something is saved and not sent yet."""
+        return self._unsent is not None
+
     def keep(self, saved: Saved, every: float) -> None:
         """Take the latest state, and send it if the last one was sent long enough ago.
 

@@ -75,6 +75,7 @@ class Handover(Interceptor):
         while True:
             await asyncio.sleep(pause)
             if not any(call.hands_over for call in self.calls):
+                since = None
                 self.want(False)
                 continue
             try:
@@ -139,7 +140,8 @@ class _Saving(ActivityInboundInterceptor):
                 category=ApplicationErrorCategory.BENIGN,
             ) from None
         except BaseException:
-            await _flush(call)
+            if call.has_unsent:  # research code may have all threads busy
+                await _flush(call)
             raise
         finally:
             self._handover.calls.discard(call)

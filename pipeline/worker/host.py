@@ -1,6 +1,7 @@
 """The life of a worker: import, set up, connect, poll, and hand back what is not done when it must end."""
 
 import asyncio
+import atexit
 import os
 import signal
 import socket
@@ -110,7 +111,7 @@ class Research:
 
 
 def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
-    """Run the worker until SIGTERM or SIGINT. A thread that ignores its cancellation may run on afterwards.
+    """Run the worker until SIGTERM or SIGINT. What ignores its cancellation may run on until the process ends.
 
     Raises:
         HostFailure: the worker could not start.
@@ -121,20 +122,22 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
     version = Version.of_environment(environment)
     os.environ.setdefault(*LAST_POLL)
     # Only `async def` code runs in the loop: a plain setup hook may start a loop of its own.
-    with asyncio.Runner() as runner:
-        enter("importing")
-        activities = find_activities(settings.activities)
-        hook = find_setup(settings.setup)
-        research = Research(
-            activities,
-            find_codec(settings.codec),
-            find_function(settings.compare, "function that compares outputs"),
-        )
-        lanes = _lanes(settings, version, _store(settings, environment))
-        if hook:
-            enter("setup")
-            run_setup(hook, runner)
-        runner.run(_serve(settings, version, lanes, research))
+    runner = asyncio.Runner()
+    # Not here and now: it waits without end for what research code left running in tasks and threads.
+    atexit.register(runner.close)
+    enter("importing")
+    activities = find_activities(settings.activities)
+    hook = find_setup(settings.setup)
+    research = Research(
+        activities,
+        find_codec(settings.codec),
+        find_function(settings.compare, "function that compares outputs"),
+    )
+    lanes = _lanes(settings, version, _store(settings, environment))
+    if hook:
+        enter("setup")
+        run_setup(hook, runner)
+    runner.run(_serve(settings, version, lanes, research))
 
 
 def _store(settings: HostSettings, environment: Mapping[str, str]) -> FileStore | None:
@@ -151,7 +154,7 @@ def _lanes(settings: HostSettings, version: Version, store: FileStore | None) ->
         lanes.append(Lane(batch_of(own.task_queue), version.for_batch, batch, Handover(store)))
     if settings.own_queue:
         # Not of the version: its calls would be routed to the Current one, which does not take from this queue.
-        lanes.append(Lane(open_own_queue(settings.task_queue), None, slots, own.handover))
+        lanes.append(Lane(open_own_queue(settings.task_queue), None, slots, Handover(store)))
     return lanes
 
 
@@ -180,12 +183,13 @@ async def _serve(settings: HostSettings, version: Version, lanes: Sequence[Lane]
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     enter("polling", why=identity)
-    polling = asyncio.create_task(_poll(workers))
+    polling = [asyncio.create_task(worker.run()) for worker in workers]
     following = asyncio.gather(*(_follow_routing(client, lane, settings) for lane in lanes))
-    await asyncio.wait({polling, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait([*polling, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
     following.cancel()
     for lane in lanes:
-        lane.handover.want(True)
+        if lane.version is not None:  # no one else takes the calls of this process's own queue
+            lane.handover.want(True)
     await _shut_down(workers, polling, calls, settings.grace)
 
 
@@ -235,20 +239,16 @@ def _workers(
     ]
 
 
-async def _poll(workers: Sequence[Worker]) -> None:
-    await asyncio.gather(*(worker.run() for worker in workers))
-
-
 async def _shut_down(
-    workers: Sequence[Worker], polling: asyncio.Task[None], calls: Calls, grace: float
+    workers: Sequence[Worker], polling: Sequence[asyncio.Task[None]], calls: Calls, grace: float
 ) -> None:
     enter("stopping")
     # They stop polling now and cancel running calls after the grace; then they wait for them without end.
     shutdown = asyncio.gather(*(worker.shutdown() for worker in workers))
-    await asyncio.wait({polling}, timeout=grace + CLEAN_UP)
+    await asyncio.wait(polling, timeout=grace + CLEAN_UP)
     abandoned = calls.abandon()
-    await asyncio.wait({polling}, timeout=HAND_BACK)
+    await asyncio.wait(polling, timeout=HAND_BACK)
     shutdown.cancel()
-    if polling.done():
-        polling.result()
+    for ended in filter(asyncio.Task.done, polling):
+        ended.result()
     enter("stopped", why=f"{abandoned} calls ignored their cancellation" if abandoned else "")

@@ -4,6 +4,7 @@ A log is what all runtimes can read of a worker, alive or dead. Research code wr
 imitate these lines: they are good for a message to a person, never for a decision.
 """
 
+import contextlib
 import os
 from datetime import UTC, datetime
 from typing import Literal
@@ -38,7 +39,8 @@ def enter(phase: PhaseName, *, error: str = "", why: str = "") -> None:
     """
     one_line = " ".join(why.split())[:MAX_WHY]
     line = Phase(phase=phase, at=datetime.now(UTC), error=error, why=one_line).model_dump_json()
-    os.write(2, f"{line}\n".encode())
+    with contextlib.suppress(OSError):  # a full disk must not keep a worker from handing its calls back
+        os.write(2, f"{line}\n".encode())
 
 
 def last_phase(log: str) -> Phase | None:

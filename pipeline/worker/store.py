@@ -40,10 +40,11 @@ class FileStore:
             # The research repo's dependency, not the host's: imported where it is asked for.
             self._files, self._root = importlib.import_module("fsspec").url_to_fs(address)
         except (ImportError, ValueError) as error:
+            now = "add `fsspec`, and its package for such an address, to the repo"
             raise HostFailure(
                 "HostMisconfigured",
                 f"the checkpoint store {_without_user(address)!r} cannot be opened",
-                why=f"{_without_user(message(error))}; add `fsspec`, and its package for such an address, to the repo",
+                why=f"{_without_user(message(error))}; {now}",
             ) from error
         self._address = address
 

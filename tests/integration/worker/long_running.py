@@ -71,6 +71,14 @@ def outcome(progress):
     return progress.total, []
 """
 
+OWN = """
+from pipeline.worker.own_queue import own_queue
+
+@activity.defn
+def own() -> str:
+    return own_queue()
+"""
+
 SECOND = """
 class First(BaseModel):
     step: int

@@ -138,6 +138,26 @@ def deaf(question: Question) -> Answer:
 
 
 @activity.defn
+async def deaf_beside_loop(question: Question) -> Answer:
+    """Wait for a thread of the loop's own that ignores every cancellation."""
+    if activity.info().attempt == 1:
+        counted(0)
+        await asyncio.to_thread(time.sleep, 60)
+    return answer(question.number)
+
+
+@activity.defn
+async def deaf_on_loop(question: Question) -> Answer:
+    """Ignore every cancellation, as too broad an `except` does."""
+    counted(0)
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except BaseException:
+            pass
+
+
+@activity.defn
 def pool_broken(question: Question) -> Answer:
     """Fail as a pool of processes does whose process was killed."""
     raise BrokenProcessPool("a process in the process pool was terminated abruptly")
@@ -153,9 +173,10 @@ def verbose(question: Question) -> Answer:
 
 @activity.defn
 def brief(question: Question) -> Answer:
-    """End soon after the worker was told to stop."""
+    """End so many seconds after the worker was told to stop."""
     counted(0)
     activity.wait_for_worker_shutdown_sync()
+    time.sleep(question.number)
     return answer(activity.info().attempt)
 '''
 

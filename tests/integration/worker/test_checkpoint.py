@@ -5,6 +5,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.integration.worker.long_running import (
     FIRST,
     FOURTH_THAT_FORGETS,
     INTERVAL,
+    OWN,
     SECOND,
     THIRD,
     Done,
@@ -181,6 +183,24 @@ async def test_after_a_roll_back_a_call_goes_on_from_where_it_was_handed_over(
     assert (done.build, done.migrated) == ("b1", [])
     repeated = long_running.repeated(long_running.steps(tmp_path, call.id))
     assert {step.build for step in repeated} == {"b2"}
+
+
+async def test_a_call_on_a_workers_own_queue_stays_where_alone_it_can_be(
+    algorithm: Algorithm, start_version: StartHost, tmp_path: Path
+) -> None:
+    start_version("b1", FIRST + OWN, own_queue=True)
+    await algorithm.make_current("b1")
+    its_own = replace(algorithm, name=await algorithm.call("own"))
+    call = await begin(its_own, "add_in_thread", Work())
+    await is_at_work(tmp_path, call, "b1")
+    start_version("b2", FIRST)
+    await algorithm.make_current("b2")
+    before = len(long_running.steps(tmp_path, call.id))
+    await is_at_work(tmp_path, call, "b1", steps=before + 150)
+    long_running.finish(tmp_path)
+    done = await asyncio.wait_for(call.result(), 60)
+    assert long_running.is_right(done)
+    assert (done.build, done.attempt) == ("b1", 1)
 
 
 async def test_large_state_is_in_the_store_and_a_worker_that_stops_leaves_it_to_another(

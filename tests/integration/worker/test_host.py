@@ -1,6 +1,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.integration.worker.research import CALLS
 from tests.parts.ports import free_port
 from tests.parts.slow_line import slow_line
 from tests.parts.temporal import DevServer
+from tests.parts.versions import make_current
 from tests.parts.waiting import eventually
 from tests.parts.worker_host import WorkerHost, worker_host
 
@@ -212,6 +214,33 @@ async def test_a_thread_that_ignores_cancellation_neither_keeps_its_call_nor_the
     assert (await call.result())["pid"] != old.pid
     assert old.phase
     assert old.phase.why == "1 calls ignored their cancellation"
+
+
+@pytest.mark.parametrize("activity", ["deaf_beside_loop", "deaf_on_loop"])
+async def test_what_an_async_activity_leaves_running_does_not_keep_the_process(
+    algorithm: Algorithm, start_host: StartHost, tmp_path: Path, activity: str
+) -> None:
+    host = start_host("b1", grace=0.2)
+    await algorithm.make_current("b1")
+    await algorithm.start(activity, {"number": 5})
+    await _counted(tmp_path)
+    host.terminate()
+    assert await asyncio.to_thread(host.wait, 15) == 0
+
+
+async def test_a_queue_that_fails_leaves_the_calls_of_the_other_their_grace(
+    algorithm: Algorithm, start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("b1", grace=20, max_concurrent_activities=4, batch_slots=1)
+    own, batch = queues_of(algorithm.name)
+    for name in (own, batch):
+        await make_current(algorithm.client, name, "b1")
+    call = await replace(algorithm, name=batch).start("brief", {"number": 3})
+    await _counted(tmp_path)
+    await algorithm.start("pool_broken", {"number": 1})
+    answer = await asyncio.wait_for(call.result(), 60)
+    assert (answer["pid"], answer["doubled"]) == (host.pid, 2)
+    assert await asyncio.to_thread(host.wait) == 1
 
 
 async def test_an_error_that_ends_the_sdks_worker_ends_the_host(

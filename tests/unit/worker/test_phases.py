@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -61,3 +64,11 @@ def test_a_line_that_is_not_one_of_ours_is_no_phase(imitation: str) -> None:
 
 def test_every_failure_of_the_host_is_an_error_of_the_toolkit() -> None:
     assert set(get_args(FailureName)) <= set(errors.all_errors())
+
+
+def test_a_log_that_takes_no_more_does_not_end_the_worker() -> None:
+    """Least of all while it hands its calls back."""
+    code = "from pipeline.worker.phases import enter; enter('stopping')"
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run([sys.executable, "-c", code], stderr=full, check=False)
+    assert done.returncode == 0

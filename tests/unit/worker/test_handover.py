@@ -1,0 +1,90 @@
+"""Handing calls over, and what a call's end does with its state, without a server."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentResponse
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
+
+from pipeline.worker import handover
+from pipeline.worker.handover import Handover
+
+
+class Failing(ActivityInboundInterceptor):
+    """The activity itself."""
+
+    def __init__(self) -> None:
+        """It is called by the interceptor under test."""
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        raise ValueError("no such clip")
+
+
+async def test_a_call_that_saved_nothing_ends_without_a_free_thread() -> None:
+    call = Handover().intercept_activity(Failing())
+    released = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        busy = asyncio.create_task(asyncio.to_thread(released.wait))
+        try:
+            await asyncio.sleep(0)
+            ended = ActivityEnvironment().run(
+                call.execute_activity, ExecuteActivityInput(fn=print, args=[], executor=None, headers={})
+            )
+            with pytest.raises(ValueError, match="no such clip"):
+                await asyncio.wait_for(ended, 5)
+        finally:
+            released.set()
+            await busy
+
+
+def passed_on_and_not_propagated() -> DescribeWorkerDeploymentResponse:
+    """What the server tells of a deployment that calls were just routed away in, from b1 to b2."""
+    seen = DescribeWorkerDeploymentResponse()
+    info = seen.worker_deployment_info
+    info.routing_config.current_deployment_version.build_id = "b2"
+    info.routing_config_update_state = RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS
+    version = info.version_summaries.add()
+    version.deployment_version.build_id = "b1"
+    version.first_activation_time.GetCurrentTime()
+    return seen
+
+
+async def test_each_change_of_routing_gets_its_time_to_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = Mock(return_value=1000.0)
+    monkeypatch.setattr(handover, "time", SimpleNamespace(monotonic=now))
+    looks: asyncio.Queue[None] = asyncio.Queue()
+
+    async def describe(*_: object, **__: object) -> DescribeWorkerDeploymentResponse:
+        looks.put_nowait(None)
+        return passed_on_and_not_propagated()
+
+    client: Any = SimpleNamespace(
+        namespace="default", workflow_service=SimpleNamespace(describe_worker_deployment=describe)
+    )
+    call = Mock(hands_over=True)
+    its = Handover()
+    its.calls.add(call)
+    following = asyncio.create_task(its.follow_routing(client, "speaker-id", "b1", 0.0))
+    try:
+        await looks.get()
+        assert not its.wants_handover
+        its.calls.discard(call)  # it ended; b1 may be rolled back to, and promoted over, from now on
+        for _ in range(3):
+            await asyncio.sleep(0)
+        now.return_value += 3600
+        its.calls.add(call)
+        await looks.get()
+        assert not its.wants_handover
+        now.return_value += handover.PROPAGATED_BY_NOW + 1
+        await looks.get()
+        assert its.wants_handover
+    finally:
+        following.cancel()
