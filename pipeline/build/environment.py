@@ -6,6 +6,7 @@ hash of all that was decided, so that a code-only commit finds its environment r
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -32,9 +33,12 @@ TEST_NAMES = ("dev", "test", "tests", "testing")
 DECLARING = re.compile(
     r"pyproject\.toml|uv\.lock|uv\.toml|setup\.(py|cfg)|\.python-version|[\w.-]*requirements[\w.-]*\.(txt|in)"
 )
+# A dependency in a folder, or one that a build backend may take from any file.
 LOCAL_DEPENDENCY = re.compile(
-    r"^\s*-e\b|\bpath\s*=|\bworkspace\s*=\s*true|^\s*\.{0,2}/|\bfile:", re.MULTILINE
+    r"^\s*-e\b|\bpath\s*=|\bworkspace\s*=\s*true|(?:^|\s@)\s*[\w.-]*/|\bfile:|\bdynamic\s*=\s*\[[^]]*dependencies",
+    re.MULTILINE,
 )
+REFERENCE = re.compile(r"^\s*(?:-[rc]|--requirements?|--constraints?)[\s=]\s*(\S+)", re.MULTILINE)
 
 
 class Source(StrEnum):
@@ -151,7 +155,7 @@ def is_package(project: Path) -> bool:
 def declaration(project: Path, tree: str) -> str:
     """Hash what decides the dependencies; local ones make every change of the tree count."""
     lock = _lock(project)
-    files = {str(f.relative_to(project)): f.read_bytes() for f in _declaring(project)}
+    files = {os.path.relpath(f, project): f.read_bytes() for f in _declaring(project)}
     if lock is not None:
         files[str(Source.LOCK)] = lock.read_bytes()
     local = any(LOCAL_DEPENDENCY.search(content.decode(errors="replace")) for content in files.values())
@@ -159,10 +163,19 @@ def declaration(project: Path, tree: str) -> str:
     return _hash({"files": hashed, "tree": tree if local else ""})
 
 
-def _declaring(project: Path) -> Iterator[Path]:
+def _declaring(project: Path) -> list[Path]:
+    """The files that say what the project depends on, and those that they name in turn."""
     named = (file for file in project.iterdir() if DECLARING.fullmatch(file.name))
     included = (project / "requirements").rglob("*")
-    yield from (file for file in sorted((*named, *included)) if file.is_file())
+    found = [file for file in sorted((*named, *included)) if file.is_file()]
+    for file in found:  # it grows meanwhile
+        found += [other for other in _referenced(file) if other.is_file() and other not in found]
+    return found
+
+
+def _referenced(file: Path) -> list[Path]:
+    names = REFERENCE.findall(file.read_text(encoding="utf-8", errors="replace"))
+    return [Path(os.path.normpath(file.parent / name)) for name in names]
 
 
 def _hash(value: object) -> str:

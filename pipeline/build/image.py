@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from docker import auth
+
 from pipeline.build import builders, registry
 from pipeline.build.builders import METADATA, Builder, BuildOptions, Commands
 from pipeline.build.context import DOCKERFILE, Code, lay_out
@@ -200,7 +202,8 @@ def _pushed(request: ImageRequest, folder: Path, environment: Mapping[str, str])
     if metadata.exists():
         return str(json.loads(metadata.read_text())["containerimage.digest"])
     known = (str(name).partition("@") for name in _inspect(request, environment)["RepoDigests"])
-    return next(digest for name, _, digest in known if name == request.repository)
+    name_of = auth.resolve_repository_name  # docker.io/acme/x is acme/x to an engine
+    return next(digest for name, _, digest in known if name_of(name) == name_of(request.repository))
 
 
 def _inspect(request: ImageRequest, environment: Mapping[str, str]) -> dict[str, Any]:

@@ -67,9 +67,10 @@ def _container(client: DockerClient, image: Image) -> Iterator[Container]:
 
 def _check_terms(config: Mapping[str, Any]) -> None:
     """See that an image can be a worker's at all; the research repo may have brought its own Dockerfile."""
-    if "pipeline.worker" not in (config["Entrypoint"] or ()):
+    # Newer engines leave out what is empty.
+    if "pipeline.worker" not in (config.get("Entrypoint") or ()):
         raise _breaks_terms("Its ENTRYPOINT does not run pipeline.worker.")
-    if config["User"].partition(":")[0] in {"", "0", "root"}:
+    if config.get("User", "").partition(":")[0] in {"", "0", "root"}:
         raise _breaks_terms("It runs as root: it has no USER.")
 
 

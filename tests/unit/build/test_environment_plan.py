@@ -166,6 +166,9 @@ def test_a_workspaces_lock_decides(tmp_path: Path) -> None:
         {"requirements.txt": "-e ./shared\n"},
         {"requirements.txt": "../common\n"},
         {"requirements.txt": "shared @ file:///shared\n"},
+        {"requirements.txt": "numpy\nlibraries/common\n"},
+        {"requirements.txt": "common @ ./libraries/common\n"},
+        {"pyproject.toml": '[project]\nname = "one"\ndynamic = ["version", "dependencies"]\n'},
         {"pyproject.toml": '[tool.uv.sources]\ncommon = { path = "../common" }\n'},
         {"pyproject.toml": "[tool.uv.sources]\ncommon = { workspace = true }\n"},
     ],
@@ -174,6 +177,32 @@ def test_a_local_dependency_makes_every_change_of_the_tree_count(
     files: Mapping[str, str], tmp_path: Path
 ) -> None:
     assert _declared(tmp_path, files) != _declared(tmp_path, files, tree="b" * 40)
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        ({"requirements.txt": "-r deployed/base.txt\n"}, "deployed/base.txt"),
+        ({"requirements.txt": "-c constraints.txt\n"}, "constraints.txt"),
+        ({"requirements.txt": "numpy\n--constraint=pins.txt # ours\n"}, "pins.txt"),
+        (
+            {"requirements.txt": "-r one/a.txt\n", "one/a.txt": "-r ../two/b.txt\n-r a.txt\n"},
+            "two/b.txt",
+        ),
+        ({"requirements.txt": "-r ../above.txt\n"}, "../above.txt"),
+    ],
+)
+def test_what_a_requirements_file_names_decides_too(
+    files: Mapping[str, str], named: str, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    first = _declared(project, {**files, named: "numpy"})
+    assert _declared(project, {named: "numpy<2"}) != first
+
+
+def test_a_git_dependency_is_not_taken_for_a_local_one(tmp_path: Path) -> None:
+    files = {"requirements.txt": "common @ git+ssh://git@example.org/common@1.0\nnumpy # a/b\n"}
+    assert _declared(tmp_path, files) == _declared(tmp_path, files, tree="b" * 40)
 
 
 def test_pins_are_found_by_canonical_name_with_their_hashes() -> None:

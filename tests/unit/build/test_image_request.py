@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from pipeline.build import image
 from pipeline.build.context import Code
 from pipeline.build.image import ImageRequest, labels, options
+from pipeline.build.image_contract import _check_terms
 from pipeline.build.registry import at_time
+from pipeline.errors import BuildFailed
 from pipeline.models import Commit
 from pipeline.worker.settings import HostSettings
 
@@ -29,6 +32,34 @@ def request(**changes: Any) -> ImageRequest:
         "base": "python:3.11-slim",
     }
     return ImageRequest.model_validate({**asked, **changes})
+
+
+@pytest.mark.parametrize(
+    ("repository", "known_as"),
+    [("docker.io/acme/speaker-id", "acme/speaker-id"), ("ghcr.io/acme/speaker-id",) * 2],
+)
+def test_without_buildx_the_digest_is_found_under_the_name_that_docker_gives_the_repository(
+    repository: str, known_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = [f"quay.io/acme/speaker-id@sha256:{64 * 'c'}", f"{known_as}@{DIGEST}"]
+    monkeypatch.setattr(image, "_inspect", lambda *_: {"RepoDigests": digests})
+    assert image._pushed(request(repository=repository), tmp_path, {}) == DIGEST
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [
+        ({}, "ENTRYPOINT"),
+        ({"Entrypoint": ["python", "-m", "pipeline.worker"]}, "as root"),
+        ({"Entrypoint": ["python", "-m", "pipeline.worker"], "User": "0:0"}, "as root"),
+    ],
+)
+def test_an_image_that_breaks_the_terms_is_refused_also_by_engines_that_leave_out_what_is_empty(
+    config: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(BuildFailed, match="cannot be a worker's") as refused:
+        _check_terms(config)
+    assert why in refused.value.why
 
 
 def test_the_labels_are_those_of_the_oci() -> None:
