@@ -14,7 +14,7 @@ from pydantic.json_schema import JsonSchemaMode
 from pipeline.worker.contract import ActivityContract, Contract, Schema
 from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import FailureName, HostFailure
-from pipeline.worker.hooks import find_codec, find_function
+from pipeline.worker.hooks import find_codec, find_compare
 from pipeline.worker.settings import HostSettings
 from pipeline.worker.setup import find_setup
 
@@ -71,7 +71,7 @@ def describe(settings: HostSettings) -> Described | Undescribed:
         contract = contract_of(find_activities(settings.activities))
         find_setup(settings.setup)
         find_codec(settings.codec)
-        find_function(settings.compare, "function that compares outputs")
+        find_compare(settings.compare)
     except HostFailure as failure:
         return Undescribed(error=failure.error, what=failure.what, why=failure.why, log=failure.log)
     return Described(contract=contract)

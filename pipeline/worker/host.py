@@ -29,7 +29,7 @@ from pipeline.worker.discovery import Activity, find_activities
 from pipeline.worker.failures import HostFailure
 from pipeline.worker.handover import Handover
 from pipeline.worker.heartbeats import Heartbeats
-from pipeline.worker.hooks import find_codec, find_function
+from pipeline.worker.hooks import find_compare, make_codec
 from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.phases import enter
 from pipeline.worker.probe import Probe
@@ -128,11 +128,7 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
     enter("importing")
     activities = find_activities(settings.activities)
     hook = find_setup(settings.setup)
-    research = Research(
-        activities,
-        find_codec(settings.codec),
-        find_function(settings.compare, "function that compares outputs"),
-    )
+    research = Research(activities, make_codec(settings.codec), find_compare(settings.compare))
     lanes = _lanes(settings, version, _store(settings, environment))
     if hook:
         enter("setup")

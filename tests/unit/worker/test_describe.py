@@ -29,11 +29,15 @@ def describe_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """Write modules, each under HEAD, and describe them; all are forgotten after the test."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    def run(setup: str | None = None, **modules: str) -> Described | Undescribed:
+    def run(
+        setup: str | None = None, codec: str | None = None, compare: str | None = None, **modules: str
+    ) -> Described | Undescribed:
         for name, source in modules.items():
             (tmp_path / f"{name}.py").write_text(HEAD + dedent(source))
             monkeypatch.delitem(sys.modules, name, raising=False)
-        settings = HostSettings(task_queue="any", activities=tuple(modules), setup=setup)
+        settings = HostSettings(
+            task_queue="any", activities=tuple(modules), setup=setup, codec=codec, compare=compare
+        )
         return describe(settings)
 
     yield run
@@ -272,6 +276,42 @@ def test_a_setup_hook_that_is_not_there_is_reported(describe_modules: Describe, 
     refused = failure(describe_modules(setup=setup, one=source))
     assert refused.error == "SetupFailed"
     assert setup in refused.what
+
+
+CODEC = """
+import os
+from temporalio.converter import PayloadCodec
+
+class Encryption(PayloadCodec):
+    def __init__(self):
+        self.key = os.environ["KEY_THAT_ONLY_WORKERS_HAVE"]
+
+    async def encode(self, payloads):
+        return list(payloads)
+
+    decode = encode
+
+@activity.defn
+def one() -> int: return 1
+"""
+
+
+def test_a_codec_whose_key_only_workers_have_is_no_reason_not_to_build(describe_modules: Describe) -> None:
+    assert contracts(describe_modules(codec="one:Encryption", one=CODEC))
+
+
+@pytest.mark.parametrize(("codec", "why"), [("one:Nothing", "AttributeError"), ("one:CODEC", "of type str")])
+def test_what_is_no_codec_is_reported(describe_modules: Describe, codec: str, why: str) -> None:
+    told = failure(describe_modules(codec=codec, one=CODEC + "CODEC = ''"))
+    assert told.error == "HostMisconfigured"
+    assert why in told.why
+
+
+def test_a_comparison_that_would_be_awaited_is_refused(describe_modules: Describe) -> None:
+    source = CODEC + "async def alike(expected, answer): return False"
+    told = failure(describe_modules(compare="one:alike", one=source))
+    assert told.error == "HostMisconfigured"
+    assert "make it a plain `def`" in told.why
 
 
 def test_a_description_is_read_back(tmp_path: Path, describe_modules: Describe) -> None:
