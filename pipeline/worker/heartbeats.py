@@ -6,10 +6,14 @@ here keeps other calls from running into it. It tells that the host lives and it
 """
 
 import asyncio
+import logging
+import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from temporalio import activity
+from temporalio.common import RawValue
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
@@ -17,8 +21,16 @@ from temporalio.worker import (
     Interceptor,
 )
 
+logger = logging.getLogger(__name__)
+
 SHARE = 0.2
 """Of the heartbeat timeout: how long a call may be silent until its host heartbeats for it."""
+TOO_LATE = (
+    "no heartbeat of activity %s of workflow %s could be sent for %.0f s, and its caller set a heartbeat timeout of "
+    "%.0f s: the call may be tried again beside this attempt. Something held Python's lock or the event loop for so "
+    "long: native code that does not release the lock, or an `async def` that computes. Let it run in a process of "
+    "its own, or have the timeout raised."
+)
 
 
 class Heartbeats(Interceptor):
@@ -46,10 +58,12 @@ class _Beating(ActivityInboundInterceptor):
         timeout = activity.info().heartbeat_timeout
         if not timeout:
             return await self.next.execute_activity(input)
-        beating = asyncio.create_task(self._pulse.keep(SHARE * timeout.total_seconds()))
+        self._pulse.begin(timeout.total_seconds())
+        beating = asyncio.create_task(self._pulse.keep())
         try:
             return await self.next.execute_activity(input)
         finally:
+            self._pulse.tell_if_late()
             beating.cancel()
 
 
@@ -60,22 +74,46 @@ class _Pulse(ActivityOutboundInterceptor):
         super().__init__(next)
         self._own = own
         self._latest = time.monotonic()
-        self._details: tuple[Any, ...] | None = None
+        self._timeout = math.inf
+        self._details: Sequence[RawValue] = ()
+        self._has_spoken = False
+
+    def begin(self, timeout: float) -> None:
+        """Take over what the attempt before said: a heartbeat without it would make the next one begin anew."""
+        self._timeout = timeout
+        self._details = _as_they_are(activity.info().heartbeat_details)
 
     def heartbeat(self, *details: Any) -> None:
-        self._latest = time.monotonic()
-        self._details = details
-        super().heartbeat(*details)
+        self._details = _as_they_are(details)
+        self._send()
+        self._has_spoken = True
 
-    async def keep(self, silence: float) -> None:
-        """Heartbeat whenever the call itself was silent for so long."""
-        while not (self._own and self._details is not None):
+    async def keep(self) -> None:
+        """Heartbeat whenever the call itself was silent for a share of its heartbeat timeout."""
+        silence = SHARE * self._timeout
+        while not self._is_alone:
             await asyncio.sleep(self._latest + silence - time.monotonic())
             if time.monotonic() - self._latest >= silence:
-                self._again()
+                self._send()
 
-    def _again(self) -> None:
-        # A heartbeat replaces the one before: without its details, the next attempt would begin anew.
-        details = activity.info().heartbeat_details if self._details is None else self._details
+    @property
+    def _is_alone(self) -> bool:
+        """Whether the call is left to heartbeat itself, and its silence is its own."""
+        return self._own and self._has_spoken
+
+    def _send(self) -> None:
+        self.tell_if_late()
         self._latest = time.monotonic()
-        super().heartbeat(*details)
+        super().heartbeat(*self._details)
+
+    def tell_if_late(self) -> None:
+        """Write to the log if the call's caller had to take it for lost, though it runs."""
+        silent = time.monotonic() - self._latest
+        if silent > self._timeout and not self._is_alone:
+            info = activity.info()
+            logger.error(TOO_LATE, info.activity_type, info.workflow_id, silent, self._timeout)
+
+
+def _as_they_are(details: Sequence[Any]) -> Sequence[RawValue]:
+    """Details of now: the call may change its objects while the host repeats them."""
+    return [RawValue(payload) for payload in activity.payload_converter().to_payloads(details)]

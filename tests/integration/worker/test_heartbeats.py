@@ -25,9 +25,11 @@ AT_MOST = timedelta(seconds=12)
 
 RESEARCH = '''
 import asyncio
+import ctypes
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from temporalio import activity
 
@@ -67,15 +69,26 @@ def hangs() -> int:
 
 
 @activity.defn
-def dies() -> list[int]:
-    """Be killed twice, long after the only heartbeat that the call itself ever gave."""
-    found = list(activity.info().heartbeat_details)
+def holds_the_interpreter() -> int:
+    """Sleep as native code does that does not release Python's lock."""
     if attempt() == 1:
-        activity.heartbeat(42)
-    if attempt() < 3:
-        (HERE / f"attempt-{attempt()}").touch()
-        time.sleep(60)
-    return [attempt(), *found]
+        ctypes.PyDLL(None).sleep(LONG)
+    return attempt()
+
+
+@activity.defn
+def dies() -> list[Any]:
+    """Be killed twice, long after the only heartbeat that the call itself ever gave, amid further work."""
+    found = list(activity.info().heartbeat_details)
+    if attempt() == 3:
+        return [attempt(), *found]
+    state = found[0] if found else {"done": 42}
+    if attempt() == 1:
+        activity.heartbeat(state)
+    state["done"] = "half of the next"
+    (HERE / f"attempt-{attempt()}").touch()
+    time.sleep(60)
+    raise AssertionError("never")
 
 
 @activity.defn
@@ -194,7 +207,19 @@ async def test_what_the_call_itself_said_last_survives_the_hosts_heartbeats(
         await eventually(heard)
         hosts[-1].process.kill()
         hosts.append(start_host("b1", activities=("quiet",)))
-    assert await asyncio.wait_for(call.result(), 60) == [3, 42]
+    assert await asyncio.wait_for(call.result(), 60) == [3, {"done": 42}]
+
+
+async def test_a_call_that_stops_its_hosts_heartbeats_is_named_in_the_log(
+    algorithm: Algorithm, start_host: StartHost, start: Any
+) -> None:
+    host = start_host("b1", activities=("quiet",))
+    await algorithm.make_current("b1")
+    attempt, timeout = await _ended(await start("holds_the_interpreter"))
+    assert (attempt > 1, timeout) == (True, HEARTBEAT)
+    [told] = [line for line in host.log.splitlines() if "heartbeat timeout of 3 s" in line]
+    assert "no heartbeat of activity holds_the_interpreter of workflow" in told
+    assert "held Python's lock" in told
 
 
 async def _last_heartbeat(call: WorkflowHandle[Any, Any]) -> float:
