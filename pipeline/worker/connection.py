@@ -20,6 +20,7 @@ from pipeline.worker.payloads import HostDataConverter
 logger = logging.getLogger(__name__)
 
 REFUSALS = {RPCStatusCode.NOT_FOUND, RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED}
+UNUSABLE = "Temporal's connection settings cannot be used"
 FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 5.0
 
@@ -36,7 +37,8 @@ async def connect(
         codec: what callers encode their payloads with.
 
     Raises:
-        HostFailure: TemporalUnreachable; TemporalRefused if it answered that it will not have this client.
+        HostFailure: HostMisconfigured; TemporalUnreachable; TemporalRefused if it answered that it will not have
+            this client.
     """
     config = _config()
     runtime = _runtime(heartbeat)
@@ -46,6 +48,8 @@ async def connect(
         try:
             async with asyncio.timeout(patience):
                 return await _attempt(config, identity, runtime, codec)
+        except ValueError as error:  # of the address or a certificate: it stays so
+            raise _failure("HostMisconfigured", UNUSABLE, error) from error
         except (RuntimeError, RPCError, TimeoutError) as error:
             await _wait_or_give_up(error, config["target_host"], deadline, next(pauses))
 
@@ -62,7 +66,10 @@ def _runtime(heartbeat: float) -> Runtime:
 
 
 def _config() -> ClientConnectConfig:
-    config = ClientConfig.load_client_connect_config()
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except Exception as error:  # the SDK raises what its native part gives it
+        raise _failure("HostMisconfigured", UNUSABLE, error) from error
     config.setdefault("target_host", "localhost:7233")
     return config
 

@@ -310,6 +310,26 @@ def test_an_address_where_nobody_answers_is_named(tmp_path: Path) -> None:
         assert address in host.phase.why
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TEMPORAL_PROFILE", "nobody-wrote-it"),
+        ("TEMPORAL_TLS_CLIENT_CERT_PATH", "/nowhere/client.pem"),
+        ("TEMPORAL_ADDRESS", "not an address:7233"),
+    ],
+)
+def test_settings_of_the_connection_that_cannot_be_used_are_told_at_once(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    (tmp_path / "one.py").write_text(ONE)
+    settings = HostSettings(task_queue="nowhere", activities=("one",))
+    with worker_host(tmp_path, settings, build_id="b1", environment={name: value}) as host:
+        assert host.wait() == 1
+        assert host.phase
+        assert host.phase.error == "HostMisconfigured"
+        assert "Traceback" not in host.log
+
+
 def test_a_namespace_that_does_not_exist_is_a_refusal(temporal_server: DevServer, tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text(ONE)
     settings = HostSettings(task_queue="nowhere", activities=("one",))
