@@ -206,6 +206,7 @@ def prepare(
     with paths.locked(folder.with_suffix(".lock")):
         if not ((folder / "ready").exists() and (folder / "venv/bin/python").exists()):
             _make(tool, planned, folder, base)
+        (folder / "ready").touch()  # it is in use: `clearing` leaves it alone
     return Ready(key=key, python=folder / "venv" / "bin" / "python", requirements=folder / "requirements.txt")
 
 
@@ -219,7 +220,6 @@ def _make(tool: "_Uv", planned: Plan, folder: Path, base: str) -> None:
         *("pip", "install", "--quiet", "--python", folder / "venv", "--compile-bytecode"),
         *("--requirements", requirements),
     )
-    (folder / "ready").touch()
 
 
 def install_project(project: Path, python: Path, target: Path, environment: Mapping[str, str]) -> None:

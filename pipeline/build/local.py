@@ -80,9 +80,19 @@ def find(project: Project, home: Path) -> Build | None:
     any_digest = build_id(project.commit.sha, "*", placeholder=project.config.placeholder)
     for record in sorted(folder.glob(f"{any_digest}/{RECORD}")):
         build = _read(record, Build)
-        if build and _read(record.with_name("inputs.json"), Inputs) == inputs and _is_whole(build):
+        same = build and _read(record.with_name("inputs.json"), Inputs) == inputs
+        if build and same and _is_whole(build) and mark_used(record.parent):
             return build
     return None
+
+
+def mark_used(folder: Path) -> bool:
+    """Keep a build from being cleared away, as it is about to be used; False where it is not there."""
+    try:
+        os.utime(folder / RECORD)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_whole(build: Build) -> bool:

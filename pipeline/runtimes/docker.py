@@ -40,7 +40,7 @@ from pipeline.runtimes.docker_plan import (
 # What the engine answers when somebody else is removing or has created the same container.
 TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
 KEPT = 20
-"""Stopped containers of an algorithm that are kept for their logs."""
+"""Stopped containers of an algorithm that are kept, with their images, for their logs and to be started again."""
 # Also after a reboot and a long absence of Temporal; the engine pauses longer from failure to failure.
 # "unless-stopped" would not do: an engine that crashed stops what still runs when it is back, and leaves it so.
 FOR_GOOD: Any = {"Name": "always"}  # the SDK's type stubs lack these
@@ -156,13 +156,22 @@ def _let_go(container: Container) -> None:
 
 
 def _let_the_oldest_go(client: DockerClient, algorithm: str) -> None:
-    """Remove what was stopped long ago; the version's metadata has the record of its build too."""
+    """Remove what was stopped long ago; the version's metadata has the record, and the registry the image."""
     stopped = [c for c in _containers(client, algorithm) if c.attrs["State"]["Status"] == "exited"]
     newest_first = sorted(
         stopped, key=lambda container: str(container.attrs["State"]["FinishedAt"]), reverse=True
     )
     for container in newest_first[KEPT:]:
         _let_go(container)
+        _let_image_go(client, container)
+
+
+def _let_image_go(client: DockerClient, container: Container) -> None:
+    try:
+        client.images.remove(container.attrs["Config"]["Image"])
+    except APIError as error:  # another container needs it, or somebody else removed it
+        if error.status_code not in TAKEN_ELSEWHERE:
+            raise
 
 
 def _created(client: DockerClient, planned: ContainerPlan) -> Container | None:

@@ -15,7 +15,8 @@ import psutil
 from pydantic import ValidationError
 
 from pipeline import paths
-from pipeline.build.local import RECORD, search_path
+from pipeline.build import clearing
+from pipeline.build.local import RECORD, mark_used, search_path
 from pipeline.command import tail, without_secrets
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build, Environment, Value
@@ -49,22 +50,25 @@ class ProcessRuntime:
     def start(self, build: Build, replicas: int) -> None:
         """Start what is missing of `replicas` workers; see `Runtime.start`."""
         artifact = build.artifact
+        folder = self._workers(build.algorithm, build.build_id)
         if (
             not isinstance(artifact, Environment)
             or not artifact.python.exists()
             or not artifact.source.exists()
+            or not mark_used(folder.parent)
         ):
             raise NoLiveWorker(
                 f"Build {build.build_id} cannot be started on this machine.",
                 why="Its environment is not here.",
                 now=f"Check its commit out and run `conduit deliver --commit {build.commit.short}`.",
             )
-        folder = self._workers(build.algorithm, build.build_id)
         with paths.locked(folder / "lock"):
             self._adopt(folder)
             for replica in range(1, replicas + 1):
                 if self._is_free(folder / f"{replica}.json"):
                     self._launch(build, artifact, folder, replica)
+        at_work = {worker.build_id for worker in self.workers(build.algorithm) if worker.alive}
+        clearing.clear(self._home, build.algorithm, {build.build_id, *at_work})
 
     def _launch(self, build: Build, artifact: Environment, folder: Path, replica: int) -> None:
         home = folder.parent

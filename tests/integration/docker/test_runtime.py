@@ -2,12 +2,15 @@
 
 import os
 import re
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import docker
 import pytest
+from docker.errors import ImageNotFound
 from temporalio.client import Client
 
 from pipeline.deployments import Deployments
@@ -112,6 +115,20 @@ async def test_workers_register_stop_gracefully_and_start_again(
     monkeypatch.setattr(docker_runtime, "KEPT", 0)
     runtime.start(build, 1)
     assert [worker.replica for worker in runtime.workers(ALGORITHM)] == [1]
+
+
+def test_what_was_stopped_long_ago_goes_with_its_image(
+    runtime_with: StartRuntime, build: Build, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"gone-{uuid.uuid4().hex[:8]}:1"
+    with closing(docker.from_env()) as client:
+        client.images.get(base_image).tag(name)
+        client.containers.run(name, ["true"], labels={"conduit.algorithm": ALGORITHM})
+        monkeypatch.setattr(docker_runtime, "KEPT", 0)
+        runtime_with().start(build, 1)
+        with pytest.raises(ImageNotFound):
+            client.images.get(name)
+        assert client.images.get(base_image)
 
 
 def test_a_build_is_found_by_another_command(runtime_with: StartRuntime, build: Build) -> None:
