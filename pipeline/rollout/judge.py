@@ -20,6 +20,8 @@ ENOUGH = 10
 """Calls of Current from which its own rates count."""
 LEAST_BUSY = 15.0
 """Seconds that a build has spent on calls before it can be called slow."""
+LEAST_WATCHED = 5.0
+"""Seconds for which it was watched before that: a server that stands still for a moment keeps all slots in use."""
 SHORTEST = 1.0
 """Seconds of a call below which heartbeats, one a second, cannot tell how long it takes."""
 UNFINISHED = 2
@@ -36,6 +38,7 @@ class Tally(Value):
     busy: float = Field(
         default=0.0, ge=0, description="seconds that its workers spent on calls, all slots added"
     )
+    watched: float = Field(default=0.0, ge=0, description="seconds for which its workers were looked at")
     excused: int = Field(
         default=0, ge=0, description="failed attempts, in no other figure, of calls that Current failed too"
     )
@@ -84,19 +87,21 @@ class Meter(Value):
     """Of the workers that were there at that moment, by their keys."""
     latest: Mapping[str, Count] = {}
     busy: float = 0.0
+    watched: float = 0.0
     at: datetime | None = None
 
     def read(self, workers: Iterable[Worker], now: datetime) -> Self:
         """Take in what the workers report now."""
         seen = tuple(workers)
         counts = {w.key: Count(processed=w.processed, failed=w.failed) for w in seen}
-        passed = (now - self.at).total_seconds() if self.at else 0.0
+        passed = max(0.0, (now - self.at).total_seconds()) if self.at else 0.0
         used = sum(worker.used_slots for worker in seen)
         return self.model_copy(
             update={
                 "since": self.since if self.at else counts,
                 "latest": {**self.latest, **counts},
-                "busy": self.busy + used * max(passed, 0.0),
+                "busy": self.busy + used * passed,
+                "watched": self.watched + passed,
                 "at": now,
             }
         )
@@ -110,6 +115,7 @@ class Meter(Value):
             calls=sum(max(0, count.processed - before.processed) for count, before in grown),
             failed=sum(max(0, count.failed - before.failed) for count, before in grown),
             busy=self.busy,
+            watched=self.watched,
         )
 
     @property
@@ -165,7 +171,7 @@ def mean_duration(of: Tally, *, unfinished: float = 0, spare: float = 0.0) -> fl
 
 def slowness(candidate: Tally, current: Tally, options: ReleaseOptions) -> str:
     """Why a build counts as slow or hanging beside Current; empty if it does not, or if it cannot be told."""
-    if current.calls < ENOUGH or candidate.busy < LEAST_BUSY:
+    if current.calls < ENOUGH or candidate.busy < LEAST_BUSY or candidate.watched < LEAST_WATCHED:
         return ""
     # Both are reckoned in the candidate's favour.
     theirs = mean_duration(candidate, unfinished=UNFINISHED)

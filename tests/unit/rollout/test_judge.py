@@ -63,20 +63,27 @@ def test_what_fails_on_current_too_is_not_held_against_the_build() -> None:
 
 def test_a_build_whose_calls_do_not_end_is_slow() -> None:
     current = Tally(calls=100, busy=20)
-    hanging = judge(Tally(calls=0, busy=16), current, NONE, OPTIONS)
+    hanging = judge(Tally(calls=0, busy=16, watched=5), current, NONE, OPTIONS)
     assert hanging.verdict is Verdict.FAIL
     assert "0.2 s" in hanging.reason
-    assert judge(Tally(calls=0, busy=14), current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
+    assert judge(Tally(calls=0, busy=14, watched=60), current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_build_that_takes_ten_times_as_long_is_slow_and_one_that_takes_twice_is_not() -> None:
     current = Tally(calls=200, busy=60)
-    assert judge(Tally(calls=30, busy=90), current, NONE, OPTIONS).verdict is Verdict.FAIL
-    assert judge(Tally(calls=30, busy=20), current, NONE, OPTIONS).verdict is Verdict.PASS
+    assert judge(Tally(calls=30, busy=90, watched=9), current, NONE, OPTIONS).verdict is Verdict.FAIL
+    assert judge(Tally(calls=30, busy=20, watched=9), current, NONE, OPTIONS).verdict is Verdict.PASS
+
+
+def test_a_server_that_stands_still_for_a_moment_makes_no_build_slow() -> None:
+    current = Tally(calls=100, busy=20)
+    at_once = Tally(calls=9, busy=23, watched=1.2)  # twenty calls at once, and none ended for a second
+    assert judge(at_once, current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
+    assert judge(at_once.model_copy(update={"watched": 5.0}), current, NONE, OPTIONS).verdict is Verdict.FAIL
 
 
 def test_slowness_needs_a_current_build_to_compare_with() -> None:
-    assert judge(Tally(calls=30, busy=900), NONE, NONE, OPTIONS).verdict is Verdict.PASS
+    assert judge(Tally(calls=30, busy=900, watched=60), NONE, NONE, OPTIONS).verdict is Verdict.PASS
 
 
 @given(calls=st.integers(1, 3000), rate=st.floats(0.001, 0.9), data=st.data())
