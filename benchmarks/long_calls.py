@@ -2,7 +2,7 @@
 
 Every call works for some minutes in small steps, saves each, and is handed over at each promotion; the state is
 migrated twice. One worker is killed between. The target: each call's work is done once, but for at most one
-checkpoint interval after the kill. From the repository's root:
+checkpoint interval after the kill. The heartbeat timeout is that of typed stubs. From the repository's root:
 
     python -m benchmarks.long_calls [--calls 100] [--minutes 10]
 """
@@ -24,8 +24,8 @@ from benchmarks.parts import leave, temporal_program
 from pipeline.worker.settings import HostSettings
 from tests.integration.worker import long_running
 from tests.integration.worker.long_running import (
+    EVERY,
     FIRST,
-    INTERVAL,
     SECOND,
     THIRD,
     Done,
@@ -44,6 +44,9 @@ VERSIONS = {"b1": FIRST, "b2": FIRST, "b3": SECOND, "b4": SECOND, "b5": THIRD, "
 KILLED = "b3"
 ACTIVITIES = ("add_in_thread", "add_on_loop")
 DEADLINE = 300.0
+HEARTBEAT_TIMEOUT = 30.0
+INTERVAL = EVERY + 10.0
+"""Seconds of work that a killed worker's call may have to do again: heartbeats are sent ten seconds apart."""
 
 Handle = WorkflowHandle[LongRunning, Done]
 
@@ -105,7 +108,9 @@ async def sleep_until(moment: float) -> None:
 
 async def start(client: Client, index: int) -> Handle:
     """Start one call, in a thread or on the loop by turns."""
-    call = LongCall(task_queue=ALGORITHM, activity=ACTIVITIES[index % 2], work=Work())
+    call = LongCall(
+        task_queue=ALGORITHM, activity=ACTIVITIES[index % 2], work=Work(), heartbeat_timeout=HEARTBEAT_TIMEOUT
+    )
     return await client.start_workflow(LongRunning.run, call, id=f"long-{index}", task_queue="callers")
 
 
@@ -129,7 +134,7 @@ def report(folder: Path, handles: list[Handle], done: list[Done], seconds: float
     print(f"steps done again that a hand-over had ended: {elsewhere} (target: 0)")
     print(
         f"steps of {pause} s done again after the kill: at most {max(again)} of a call, {sum(again)} of all; "
-        f"one checkpoint interval is {INTERVAL:.1f} s"
+        f"one checkpoint interval is {INTERVAL:.1f} s of work"
     )
 
 

@@ -211,6 +211,7 @@ class LongCall(BaseModel):
     activity: str
     work: Work
     attempts: int = 0
+    heartbeat_timeout: float = HEARTBEAT_TIMEOUT
 
 
 @workflow.defn
@@ -225,7 +226,7 @@ class LongRunning:
             result_type=Done,
             task_queue=call.task_queue,
             start_to_close_timeout=timedelta(minutes=30),
-            heartbeat_timeout=timedelta(seconds=HEARTBEAT_TIMEOUT),
+            heartbeat_timeout=timedelta(seconds=call.heartbeat_timeout),
             retry_policy=RetryPolicy(
                 initial_interval=timedelta(milliseconds=100),
                 maximum_interval=timedelta(seconds=1),
