@@ -5,8 +5,10 @@ from pipeline.deployments import Deployment
 from pipeline.models import Build
 from pipeline.rollout.messages import Route
 from pipeline.runtimes import LocalWorker
-from pipeline.worker.phases import last_phase
+from pipeline.worker.phases import MARK, last_phase
 
+DOING: dict[str, str] = {"setup": "in its `setup` hook", "polling": "taking calls"}
+"""What a worker does in a phase, where the phase's name does not say it."""
 REMEDIES = {
     errors.SetupFailed: "Mend the `setup` hook; `python -c` with its module shows the same.",
     errors.ImportFailed: "Import the activity modules in the repo's own environment and mend what fails.",
@@ -24,9 +26,10 @@ def death(worker: LocalWorker, log: str) -> errors.ConduitError:
             f"A worker of build {worker.build_id} could not start{because}.",
             why=phase.why,
             now=REMEDIES.get(kind, "Mend the algorithm and push again."),
-            log=log,
+            log=for_people(log),
         )
-    during = f" while it was {phase.phase}" if phase else ""
+    during = f" while it was {DOING.get(phase.phase, phase.phase)}" if phase else ""
+    log = for_people(log)
     return errors.WorkerDied(
         f"A worker of build {worker.build_id} died{during}{because}.",
         why="It ended without saying why; the end of its log is below." if log else "Its log is empty.",
@@ -35,8 +38,15 @@ def death(worker: LocalWorker, log: str) -> errors.ConduitError:
     )
 
 
+def for_people(log: str) -> str:
+    """A worker's log without the lines in which its host tells its phases: the error's own words have these."""
+    lines = [line.partition(MARK) for line in log.splitlines()]
+    return "\n".join(own for own, mark, _ in lines if own.strip() or not mark)
+
+
 def restarting(build_id: str, starts: int, log: str) -> errors.WorkerDied:
     """Explain workers that are started again and again."""
+    log = for_people(log)
     return errors.WorkerDied(
         f"The workers of build {build_id} crash again and again: {starts} were started.",
         why="The end of the log is below." if log else "Their log is empty.",
@@ -51,7 +61,7 @@ def silent(build_id: str, seconds: float, log: str) -> errors.WorkerDied:
         f"A worker of build {build_id} was not heard for {seconds:.0f} seconds.",
         why="It is stuck, was killed where its runtime does not see it, or cannot reach Temporal.",
         now="Look for code that blocks the worker's event loop, or for what killed it, and push again.",
-        log=log,
+        log=for_people(log),
     )
 
 
@@ -63,7 +73,7 @@ def never_registered(
     Args:
         heard: whether they heartbeat: then they poll, and it is the server that does not take the version.
     """
-    phase = last_phase(log)
+    phase, log = last_phase(log), for_people(log)
     doing = phase.phase if phase else "starting"
     if doing == "setup":
         return errors.SetupHung(
@@ -82,7 +92,7 @@ def never_registered(
         return _no_room(build, seen, log)
     return errors.NotRegistered(
         f"Temporal did not list build {build.build_id} within {seconds:.0f} seconds.",
-        why=f"Its workers are {doing}.",
+        why=f"Its workers are {DOING.get(doing, doing)}.",
         now="Check that workers and this command use the same TEMPORAL_ADDRESS and TEMPORAL_NAMESPACE.",
         log=log,
     )

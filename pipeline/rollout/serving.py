@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
@@ -23,6 +24,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 from pipeline import __version__, errors
 from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError
+from pipeline.report import inert
 from pipeline.rollout.activities import Activities
 from pipeline.rollout.heal import Healer
 from pipeline.rollout.hold import Hold
@@ -35,6 +37,7 @@ HEARTBEAT = 2.0
 """Seconds between two heartbeats of a release's own activities."""
 WORTH_A_RETRY = (errors.TemporalUnreachable, errors.RuntimeUnavailable)
 
+log = logging.getLogger(__name__)
 
 RUNNER = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
@@ -76,12 +79,24 @@ class _Reporting(ActivityInboundInterceptor):
         try:
             return await super().execute_activity(input)
         except ConduitError as error:
+            again = isinstance(error, WORTH_A_RETRY)
+            if again:
+                _tell_of(error)
             raise ApplicationError(
                 error.what,
                 error.fields(),
                 type=type(error).__name__,
-                non_retryable=not isinstance(error, WORTH_A_RETRY),
+                non_retryable=not again,
+                # It is told where it matters: the SDK would print a traceback for every try.
+                category=ApplicationErrorCategory.BENIGN,
             ) from None  # with all its causes it is longer than the server keeps of a step that is tried again
+
+
+def _tell_of(error: ConduitError) -> None:
+    """Say what a step waits for; less and less often, as it may wait for minutes."""
+    info = activity.info()
+    if info.attempt & (info.attempt - 1) == 0:  # the first, second, fourth, eighth ... try
+        log.warning("%s is tried again: %s %s", info.activity_type, inert(error.what), inert(error.why))
 
 
 async def _beat() -> None:

@@ -17,6 +17,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from pipeline import gates
     from pipeline.gates import GateRequest
+    from pipeline.report import inert
     from pipeline.rollout import page
     from pipeline.rollout.activities import Activities
     from pipeline.rollout.faults import aborted, after_undo, changed_since, failure, fault_of, fault_of_step
@@ -358,8 +359,8 @@ class Rollout:
         """Do a step whose failure changes nothing in what the release comes to."""
         try:
             return await step(name, activity, argument)
-        except ActivityError:
-            workflow.logger.warning("the step %s of a roll-back failed", name, exc_info=True)
+        except ActivityError as error:
+            workflow.logger.warning("the step %s of a roll-back failed: %s", name, inert(str(error.cause)))
             return None
 
     def _blame(self) -> str:

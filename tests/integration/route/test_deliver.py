@@ -250,6 +250,7 @@ def test_a_bad_commit_is_refused_and_production_untouched(
     refused = deliver(conduit, repo)
     assert (refused.code, refused.json["error"]) == (kind.exit_code, kind.__name__), refused.err
     assert words in refused.err
+    assert "Completing activity as failed" not in refused.err  # nor any other line that is the SDK's
     assert refused.json["now"]
     after = status(conduit, repo)
     assert after["current"] == before["current"]

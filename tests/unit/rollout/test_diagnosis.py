@@ -46,6 +46,12 @@ def test_a_worker_that_told_nothing_useful_died(text: str) -> None:
     assert isinstance(diagnosis.death(WORKER, text), errors.WorkerDied)
 
 
+def test_the_log_is_shown_without_what_the_host_wrote_for_us() -> None:
+    error = diagnosis.death(WORKER, log("setup"))
+    assert error.log == "noise\nTraceback …"
+    assert "died while it was in its `setup` hook (exit code 1)" in error.what
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
