@@ -8,21 +8,21 @@ from pipeline.contract.findings import NOT_SET, Finding, Kind, shown
 from pipeline.contract.schema import same
 from pipeline.worker.contract import Schema
 
+# Keywords of one line mean something only together.
 UNDECIDABLE = (
-    "not",
-    "if",
-    "then",
-    "else",
-    "contains",
-    "minContains",
-    "maxContains",
-    "dependentRequired",
-    "dependentSchemas",
-    "dependencies",
+    ("not",),
+    ("if", "then", "else"),
+    ("contains", "minContains", "maxContains"),
+    ("dependentRequired",),
+    ("dependentSchemas",),
+    ("dependencies",),
+    ("$dynamicRef",),
+)
+UNEVALUATED = (
     "unevaluatedItems",
     "unevaluatedProperties",
-    "$dynamicRef",
-)
+)  # what they refuse depends on all that is beside them
+ANY_TEXT = ("password", "path")  # formats that refuse nothing
 
 
 def tighter_number(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
@@ -39,7 +39,9 @@ def tighter_number(reader: Schema, writer: Schema, path: str) -> Iterator[Findin
 def tighter_string(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
     """Lengths, formats and patterns."""
     yield from tighter_count(reader, writer, path, "Length")
-    for keyword in ("format", "pattern"):
+    if reader.get("format") in ANY_TEXT:
+        reader = {key: value for key, value in reader.items() if key != "format"}
+    for keyword in ("format", "contentEncoding", "contentMediaType", "pattern"):
         if keyword in reader and reader[keyword] != writer.get(keyword):
             kind = Kind.UNDECIDED if keyword == "pattern" and keyword in writer else Kind.LIMIT
             yield _finding(kind, path, keyword, reader, writer)
@@ -56,11 +58,28 @@ def tighter_count(
         yield _finding(Kind.LIMIT, path, high, reader, writer)
 
 
-def undecidable(reader: Schema, writer: Schema, path: str) -> Iterator[Finding]:
+def undecidable(reader: Schema, writer: Schema, path: str, *, same_definitions: bool) -> Iterator[Finding]:
     """Keywords that are equal or cannot be compared."""
-    for keyword in UNDECIDABLE:
-        if keyword in reader and not same(reader[keyword], writer.get(keyword)):
+    for keywords in UNDECIDABLE:
+        if reader.keys().isdisjoint(keywords):
+            continue
+        for keyword in keywords:
+            ours = reader.get(keyword)
+            if not same(ours, writer.get(keyword)) or (not same_definitions and _refers(ours)):
+                yield _finding(Kind.UNDECIDED, path, keyword, reader, writer)
+    for keyword in UNEVALUATED:
+        if keyword in reader:
             yield _finding(Kind.UNDECIDED, path, keyword, reader, writer)
+
+
+def _refers(node: Any) -> bool:
+    """Whether equal text may still mean something else, because it refers to what is not equal."""
+    match node:
+        case dict():
+            return "$ref" in node or any(map(_refers, node.values()))
+        case list():
+            return any(map(_refers, node))
+    return False
 
 
 Bound = tuple[float, int]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from pipeline.contract.findings import shown
-from pipeline.contract.schema import TYPES, types_of
+from pipeline.contract.schema import TYPES, types_of, types_of_value
 from pipeline.worker.contract import Schema
 
 # How like two alternatives are: same type, no tag that differs, tags that agree, same title, shared fields.
@@ -23,6 +23,17 @@ def alike(reader: Schema, writer: Schema) -> tuple[int, ...]:
     titled = reader.get("title") == writer.get("title")
     fields = reader.get("properties", {}).keys() & writer.get("properties", {}).keys()
     return (1, all(agreeing), sum(agreeing), titled, len(fields))
+
+
+def disjoint(reader: Schema, writer: Schema) -> bool:
+    """Whether no value can be both; `writer` has a type."""
+    if "const" in reader:
+        return writer["type"] not in types_of_value(reader["const"])
+    if writer["type"] not in taken_types(reader) and reader["type"] not in taken_types(writer):
+        return True
+    ours, theirs = tags(reader), tags(writer)
+    always = {*reader.get("required", ()), *writer.get("required", ())}
+    return any(ours[name] != theirs[name] for name in ours.keys() & theirs.keys() & always)
 
 
 def tags(option: Schema) -> dict[str, str]:

@@ -79,9 +79,12 @@ class Document:
         whole = _merged(parts)
         if whole is None:
             return ()
-        branches = next((part[key] for part in parts for key in ("anyOf", "oneOf") if key in part), None)
-        if branches is None:
+        union = next((part for part in parts if "anyOf" in part or "oneOf" in part), None)
+        if union is None:
             return _split(whole)
+        branches = union["anyOf"] if "anyOf" in union else union["oneOf"]
+        if tag := tag_of(union):
+            whole["required"] = [*whole.get("required", ()), tag]
         found = {id(option): option for branch in branches for option in self.alternatives(branch)}
         if len(found) > MAX_ALTERNATIVES:
             return _split({})
@@ -110,6 +113,8 @@ class Document:
         return place if isinstance(place, dict | bool) else self._nowhere(reference)
 
 
+# Each of these says nothing without its neighbours, so they are taken from one part.
+_TOGETHER = (("prefixItems", "items"), ("if", "then", "else"), ("contains", "minContains", "maxContains"))
 _NOT_MERGED = (ANNOTATIONS - {"title"}) | {
     "$ref",
     "allOf",
@@ -128,10 +133,32 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other) and json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def tag_of(union: Schema) -> str | None:
+    """The field that every object of a tagged union has to have, even where each branch has a default for it."""
+    match union.get("discriminator"):
+        case {"propertyName": str(name)}:
+            return name
+    return None
+
+
 def types_of(schema: Schema) -> tuple[str, ...]:
     """The JSON types that `schema` names; all of them where it names none."""
     named = schema.get("type", TYPES)
     return (named,) if isinstance(named, str) else tuple(named)
+
+
+def types_of_value(value: Any) -> tuple[str, ...]:
+    """The JSON types that a value may count as."""
+    match value:
+        case None:
+            return ("null",)
+        case bool():
+            return ("boolean",)
+        case int() | float():
+            return ("number", "integer")
+        case str():
+            return ("string",)
+    return ("array",) if isinstance(value, list) else ("object",)
 
 
 def _merged(parts: Iterable[Schema]) -> Schema | None:
@@ -146,7 +173,8 @@ def _merged(parts: Iterable[Schema]) -> Schema | None:
             if not common:
                 return None
             whole["type"] = common[0] if len(common) == 1 else common
-        for key in part.keys() - _NOT_MERGED:
+        held = {key for group in _TOGETHER if not whole.keys().isdisjoint(group) for key in group}
+        for key in part.keys() - _NOT_MERGED - held:
             whole.setdefault(key, part[key])
         for key in ("properties", "patternProperties"):
             if key in part:

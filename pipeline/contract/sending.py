@@ -1,6 +1,7 @@
 """What a writer with a given schema sends."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 
 from pipeline.contract.payload import validator
 from pipeline.contract.schema import Node
@@ -23,11 +24,23 @@ def sends_more(option: Schema) -> Node | None:
     return None if declares else True
 
 
+def most_fields(option: Schema) -> float:
+    """How many fields the writer sends at most."""
+    if sends_more(option) is not None or option.get("patternProperties"):
+        return math.inf
+    return len(declared(option))
+
+
+def declared(option: Schema) -> Collection[str]:
+    """The names of the fields that the writer sends, or may."""
+    return dict.fromkeys((*option.get("properties", ()), *option.get("required", ())))
+
+
 def sent_as(option: Schema, name: str) -> Node | None:
     """What the writer may send under a name; None if it never does."""
-    declared: dict[str, Node] = option.get("properties", {})
-    if name in declared:
-        return declared[name]
+    properties: dict[str, Node] = option.get("properties", {})
+    if name in properties:
+        return properties[name]
     more = next(matching(option, name), sends_more(option))
     return True if more is None and name in option.get("required", ()) else more
 

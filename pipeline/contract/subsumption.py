@@ -11,10 +11,19 @@ from typing import Any
 
 from pipeline.contract.findings import NOT_SET, Finding, Kind, Side, child, shown
 from pipeline.contract.keywords import tighter_count, tighter_number, tighter_string, undecidable
-from pipeline.contract.likeness import NOTHING_ALIKE, SAME_TYPE, alike, any_of, choice, tags, taken_types
+from pipeline.contract.likeness import (
+    NOTHING_ALIKE,
+    SAME_TYPE,
+    alike,
+    any_of,
+    choice,
+    disjoint,
+    tags,
+    taken_types,
+)
 from pipeline.contract.payload import UNUSABLE, validator
-from pipeline.contract.schema import UNRESOLVED, Document, Node, same, types_of
-from pipeline.contract.sending import item, matching, sends_more, sent_as
+from pipeline.contract.schema import UNRESOLVED, Document, Node, same, tag_of, types_of
+from pipeline.contract.sending import declared, item, matching, most_fields, sends_more, sent_as
 from pipeline.worker.contract import Schema
 
 Pair = tuple[int, int]
@@ -123,7 +132,7 @@ class Subsumption:
         else:
             yield from self._unions(part, option, path)
             yield from self._keywords(part, option, path)
-            yield from undecidable(part, option, path)
+            yield from undecidable(part, option, path, same_definitions=self._same_definitions)
 
     def _value(self, part: Schema, value: Any, path: str) -> Iterator[Finding]:
         if self._reader_takes(part, value):
@@ -145,6 +154,8 @@ class Subsumption:
                 yield from tighter_number(part, option, path)
             case "string":
                 yield from tighter_string(part, option, path)
+                if "contentSchema" in part:
+                    yield from self._below(part["contentSchema"], option.get("contentSchema", True), path)
             case "array":
                 yield from self._array(part, option, path)
             case "object" if OBJECT_KEYWORDS & part.keys():
@@ -156,7 +167,10 @@ class Subsumption:
         for keyword in ("anyOf", "oneOf"):
             if keyword in part:
                 yield from self._union(part[keyword], option, path)
-        if "oneOf" in part and "discriminator" not in part and self._overlap(part["oneOf"], option):
+        tag = tag_of(part)
+        if tag is not None and option["type"] == "object" and not self._always(option, tag):
+            yield self._maybe_missing(child(path, tag))
+        if "oneOf" in part and tag is None and self._overlap(part["oneOf"], option):
             yield Finding(Kind.UNDECIDED, path, "oneOf", (NOT_SET,), NOT_SET)
 
     def _union(self, branches: list[Node], option: Schema, path: str) -> Iterator[Finding]:
@@ -188,7 +202,13 @@ class Subsumption:
         )
 
     def _overlap(self, branches: list[Node], option: Schema) -> bool:
-        return sum(self._likeness(branch, option) >= SAME_TYPE for branch in branches) > 1
+        """Whether one value might fall under two branches."""
+        reached = [
+            branch
+            for branch in branches
+            if not all(disjoint(each, option) for each in self._reader.alternatives(branch))
+        ]
+        return len(reached) > 1
 
     # Arrays
 
@@ -212,17 +232,11 @@ class Subsumption:
         yield from self._declared(part, option, path)
         yield from self._undeclared(part, option, path)
         yield from self._names(part, option, path)
-        required = set(option.get("required", ()))
-        most = (
-            len(required | option.get("properties", {}).keys())
-            if sends_more(option) is None
-            else float("inf")
-        )
-        yield from tighter_count(part, option, path, "Properties", least=len(required), most=most)
+        least = len(set(option.get("required", ())))
+        yield from tighter_count(part, option, path, "Properties", least=least, most=most_fields(option))
 
     def _declared(self, part: Schema, option: Schema, path: str) -> Iterator[Finding]:
         """The fields that the reader knows by name."""
-        always = set(option.get("required", ()))
         needed = dict.fromkeys(part.get("required", ()))
         known = {**dict.fromkeys(needed, True), **part.get("properties", {})}
         renamed = self._renamed(part, option)
@@ -235,9 +249,18 @@ class Subsumption:
             if sent is None:
                 yield self._never_sent(name in needed, below)
                 continue
-            if name in needed and name not in always:
-                yield Finding(Kind.FIELD_OPTIONAL if self._side == "output" else Kind.FIELD_REQUIRED, below)
+            if name in needed and not self._always(option, name):
+                yield self._maybe_missing(below)
             yield from self._below(schema, sent, below)
+
+    def _always(self, option: Schema, name: str) -> bool:
+        """Whether the writer never leaves a field out: a build writes the defaults of what it gives."""
+        field = option.get("properties", {}).get(name)
+        filled_in = self._side == "output" and isinstance(field, dict) and "default" in field
+        return filled_in or name in option.get("required", ())
+
+    def _maybe_missing(self, path: str) -> Finding:
+        return Finding(Kind.FIELD_OPTIONAL if self._side == "output" else Kind.FIELD_REQUIRED, path)
 
     def _never_sent(self, needed: bool, path: str) -> Finding:
         if self._side == "output":
@@ -247,9 +270,15 @@ class Subsumption:
     def _undeclared(self, part: Schema, option: Schema, path: str) -> Iterator[Finding]:
         """The fields that the reader does not know by name."""
         renamed = set(self._renamed(part, option).values())
-        for name, schema in option.get("properties", {}).items():
-            if name not in part.get("properties", {}) and name not in renamed:
-                yield from self._unknown_field(part, option, name, schema, child(path, name))
+        for name in declared(option):
+            sent, below = sent_as(option, name), child(path, name)
+            if sent is None:
+                continue
+            covering = list(matching(part, name))
+            for schema in covering:
+                yield from self._below(schema, sent, below)
+            if not covering and name not in part.get("properties", {}) and name not in renamed:
+                yield from self._unknown_field(part, sent, below)
         yield from self._patterned(part, option, path)
         more, taken = sends_more(option), part.get("additionalProperties", True)
         if more is None:
@@ -266,18 +295,12 @@ class Subsumption:
         else:
             yield from self._below(taken, more, f"{path}.*")
 
-    def _unknown_field(
-        self, part: Schema, option: Schema, name: str, schema: Node, path: str
-    ) -> Iterator[Finding]:
-        covering = list(matching(part, name))
+    def _unknown_field(self, part: Schema, sent: Node, path: str) -> Iterator[Finding]:
         taken = part.get("additionalProperties")
-        if covering:
-            for pattern_schema in covering:
-                yield from self._below(pattern_schema, schema, path)
-        elif taken is False:
+        if taken is False:
             yield Finding(Kind.FIELD_REFUSED, path)
         elif isinstance(taken, dict):
-            yield from self._below(taken, schema, path)
+            yield from self._below(taken, sent, path)
         else:
             yield Finding(Kind.FIELD_NEW if self._side == "output" else Kind.FIELD_IGNORED, path)
 
@@ -301,9 +324,11 @@ class Subsumption:
             return
         below = f"{path}.<name>"
         if "propertyNames" in option:
-            yield from self._below(taken, option["propertyNames"], below)
+            for each in self._writer.alternatives(option["propertyNames"]):
+                if isinstance(each.get("const", ""), str) and each.get("type", "string") == "string":
+                    yield from self._below(taken, each, below)
             return
-        for name in option.get("properties", {}):
+        for name in declared(option):
             for each in self._reader.parts(taken):
                 yield from self._value(each, name, below)
         if sends_more(option) is not None or option.get("patternProperties"):
@@ -317,7 +342,7 @@ class Subsumption:
         unknown = {name: schema for name, schema in sent.items() if name not in known}
         found: dict[str, str] = {}
         for name in part.get("required", ()):
-            if name in known and name not in sent:
+            if name in known and sent_as(option, name) is None:
                 alike = [other for other in unknown if self._accepts(known[name], unknown[other])]
                 if alike:
                     found[name] = max(alike, key=lambda other: SequenceMatcher(None, name, other).ratio())

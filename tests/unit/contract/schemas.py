@@ -37,7 +37,14 @@ TEXTS = st.one_of(
     st.sampled_from([{"format": "date-time"}, {"format": "date"}]),
 )
 ENUMS = st.lists(WORDS, min_size=1, max_size=3, unique_by=repr).map(lambda values: {"enum": values})
-COUNTS = optional(minItems=st.integers(0, 2), maxItems=st.integers(0, 3), uniqueItems=st.just(True))
+FEW = st.sampled_from([{"type": "integer"}, {"type": "string"}, {"const": "x"}])
+COUNTS = optional(
+    minItems=st.integers(0, 2),
+    maxItems=st.integers(0, 3),
+    uniqueItems=st.just(True),
+    contains=FEW,
+    minContains=st.integers(0, 2),
+)
 
 leaves = st.one_of(
     st.sampled_from([{}, {"type": "boolean"}, {"type": "null"}, {"$ref": "#/$defs/Tree"}]),
@@ -68,7 +75,11 @@ def objects(fields: Strategy) -> Strategy:
         model_of,
         st.dictionaries(NAMES, fields, max_size=3),
         st.sets(NAMES),
-        optional(additionalProperties=st.just(False) | st.just(True) | fields),
+        optional(
+            additionalProperties=st.just(False) | st.just(True) | fields,
+            patternProperties=st.dictionaries(PATTERNS, fields, max_size=1),
+            maxProperties=st.integers(0, 3),
+        ),
     )
     dicts = st.builds(
         lambda values, others: {"type": "object", "additionalProperties": values, **others},
@@ -85,11 +96,15 @@ def objects(fields: Strategy) -> Strategy:
     return models | dicts | patterned
 
 
-def unions(members: Strategy) -> Strategy:
-    return st.lists(members, min_size=1, max_size=3).map(lambda branches: {"anyOf": branches})
+def combined(members: Strategy) -> Strategy:
+    """Unions of all kinds, schemas that all hold at once, and one that must not hold."""
+    keywords = st.sampled_from(["anyOf", "anyOf", "oneOf", "allOf"])
+    several = st.lists(members, min_size=1, max_size=3)
+    unions = st.builds(lambda keyword, branches: {keyword: branches}, keywords, several)
+    return unions | st.builds(lambda member, no: {**member, "not": no}, members, FEW)
 
 
-schemas = st.recursive(leaves, lambda below: arrays(below) | objects(below) | unions(below), max_leaves=6)
+schemas = st.recursive(leaves, lambda below: arrays(below) | objects(below) | combined(below), max_leaves=6)
 
 
 @st.composite
@@ -133,7 +148,7 @@ def deeper(draw: st.DrawFn, node: Schema) -> Schema:
     for key in ("items", "additionalProperties"):
         if key in varied and draw(st.booleans()):
             varied[key] = draw(varied_node(varied[key]))
-    for key in ("prefixItems", "anyOf"):
+    for key in ("prefixItems", "anyOf", "oneOf", "allOf"):
         if key in varied:
             at = draw(st.integers(0, len(varied[key]) - 1))
             varied[key] = [draw(varied_node(each)) if n == at else each for n, each in enumerate(varied[key])]
@@ -147,15 +162,16 @@ def deeper(draw: st.DrawFn, node: Schema) -> Schema:
 @st.composite
 def retouched(draw: st.DrawFn, node: Schema) -> Schema:
     """One keyword dropped, or one field, value, branch or bound added."""
-    loose = sorted(node.keys() - {"type", "anyOf", "enum", "const", "prefixItems"})
+    loose = sorted(node.keys() - {"type", "anyOf", "oneOf", "allOf", "enum", "const", "prefixItems"})
     drops: bool = draw(st.booleans())
     if loose and drops:
         dropped = draw(st.sampled_from(loose))
         return {key: value for key, value in node.items() if key != dropped}
     if "enum" in node:
         return {"enum": node["enum"][1:] if drops else [*node["enum"], draw(WORDS)]}
-    if "anyOf" in node:
-        return {"anyOf": [draw(leaves), *reversed(node["anyOf"])]}
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in node:
+            return {key: [draw(leaves), *reversed(node[key])]}
     return draw(refitted(node))
 
 
@@ -188,8 +204,9 @@ def values(node: Any, root: Schema, depth: int = 0) -> Strategy:
     if "$ref" in node:
         target = root["$defs"][node["$ref"].rpartition("/")[2]]
         return values(target, root, depth + 1) if depth < 3 else st.nothing()
-    if "anyOf" in node:
-        return st.one_of([values(branch, root, depth) for branch in node["anyOf"]])
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in node:
+            return st.one_of([values(branch, root, depth) for branch in node[key]])
     listed = node.get("enum", [node["const"]] if "const" in node else None)
     if listed is not None:
         return st.sampled_from(listed) if listed else st.nothing()

@@ -3,12 +3,23 @@
 from collections.abc import Mapping
 from datetime import date, datetime
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic_core import to_json
 
 from pipeline.contract import compare
@@ -34,6 +45,14 @@ class Dog(BaseModel):
     kind: Literal["dog"]
 
 
+class Red(BaseModel):
+    colour: Literal["red"] = "red"
+
+
+class Blue(BaseModel):
+    colour: Literal["blue"] = "blue"
+
+
 class Tree(BaseModel):
     children: list["Tree"] = []
 
@@ -43,6 +62,7 @@ KINDS: list[Any] = [
     *(int | None, int | str, float | None, str | None, list[int], list[float], set[int], dict[str, int]),
     *(tuple[int, str], tuple[int, ...], Literal["a"], Literal["a", 1], Mapping[Few, int], dict[Many, float]),
     *(Annotated[int, Field(ge=0)], Annotated[int, Field(gt=0)], Annotated[str, Field(max_length=2)]),
+    *(Red, Red | Blue, Annotated[Red | Blue, Field(discriminator="colour")], SecretStr, Path, Json[Cat]),
     *(Cat, Cat | Dog, Annotated[Cat | Dog, Field(discriminator="kind")], list[Cat | None]),
 ]
 CONFIGS = st.sampled_from([ConfigDict(), ConfigDict(), ConfigDict(extra="forbid"), ConfigDict(extra="allow")])
@@ -62,6 +82,53 @@ def models(draw: st.DrawFn, base: type[BaseModel] | None = None) -> type[BaseMod
             fields[name] = (kind, ...) if draw(st.booleans()) else (kind | None if kind else kind, None)
     made: type[BaseModel] = create_model("Model", __config__=draw(CONFIGS), **fields)
     return made
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        (str, Json[list[int]], True),
+        (Json[list[str]], Json[list[int]], True),
+        (Json[list[int]], Json[list[float]], False),
+        (str, SecretStr, False),
+        (str, Path, False),
+        (str, UUID, True),
+        (Red, Annotated[Red | Blue, Field(discriminator="colour")], True),
+        (Cat, Annotated[Cat | Dog, Field(discriminator="kind")], False),
+    ],
+    ids=str,
+)
+def test_a_type_is_judged_as_pydantic_reads_it(old: Any, new: Any, breaks: bool) -> None:
+    changes = compare(contract_of(argument=old), contract_of(argument=new))
+
+    assert any(change.breaking for change in changes) == breaks
+
+
+class Scored(BaseModel):
+    score: float
+
+
+class ScoredByDefault(BaseModel):
+    score: float = 0.0
+
+
+class MaybeScored(BaseModel):
+    score: float | None = None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "breaks"),
+    [
+        (Annotated[Red | Blue, Field(discriminator="colour")], Red, False),
+        (Scored, ScoredByDefault, False),
+        (Scored, MaybeScored, True),
+    ],
+    ids=str,
+)
+def test_a_build_writes_the_defaults_of_its_results(old: Any, new: Any, breaks: bool) -> None:
+    changes = compare(contract_of(result=old), contract_of(result=new))
+
+    assert any(change.breaking for change in changes) == breaks
 
 
 def reads(model: type[BaseModel], text: bytes) -> bool:
