@@ -12,6 +12,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import Any, Self
 
+from temporalio import activity
 from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.converter import PayloadCodec
@@ -31,6 +32,7 @@ from pipeline.worker.handover import Handover
 from pipeline.worker.heartbeats import Heartbeats
 from pipeline.worker.hooks import find_compare, make_codec
 from pipeline.worker.own_queue import open_own_queue
+from pipeline.worker.payloads import WithoutValues
 from pipeline.worker.phases import enter
 from pipeline.worker.probe import Probe
 from pipeline.worker.saved import SavedStates
@@ -119,6 +121,7 @@ def run(settings: HostSettings, environment: Mapping[str, str]) -> None:
     """
     for number in SIGNALS:
         signal.signal(number, _leave_at_once)
+    activity.logger.base_logger.addFilter(WithoutValues())
     version = Version.of_environment(environment)
     os.environ.setdefault(*LAST_POLL)
     # Only `async def` code runs in the loop: a plain setup hook may start a loop of its own.

@@ -7,6 +7,7 @@ same code at any attempt. `PayloadValidationError`, Temporal's own failure type 
 import dataclasses
 import functools
 import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,18 @@ def _invalid_input(exception: BaseException) -> ValidationError | None:
     if activity.in_activity() or not isinstance(exception, ApplicationError):
         return None
     return exception.__cause__ if isinstance(exception.__cause__, ValidationError) else None
+
+
+class WithoutValues(logging.Filter):
+    """Keeps out of the log the values of an input that does not fit, which the SDK would write there."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record pass."""
+        raised = record.exc_info[1] if record.exc_info else None
+        if raised and (invalid := _invalid_input(raised)):
+            record.msg, record.args = "the input of a call does not fit: %s", (problems(invalid),)
+            record.exc_info = None
+        return True
 
 
 def problems(invalid: ValidationError) -> str:

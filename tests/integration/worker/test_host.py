@@ -97,7 +97,7 @@ async def test_a_batch_queue_has_slots_and_a_version_of_its_own(
 async def test_a_payload_that_does_not_fit_fails_the_call_for_good(
     algorithm: Algorithm, start_host: StartHost, arguments: list[Any], told: list[str]
 ) -> None:
-    start_host("b1")
+    host = start_host("b1")
     await algorithm.make_current("b1")
     with pytest.raises(WorkflowFailureError) as failed:
         await asyncio.wait_for(algorithm.call("in_thread", *arguments), 30)
@@ -110,6 +110,7 @@ async def test_a_payload_that_does_not_fit_fails_the_call_for_good(
     for text in told:
         assert text in error.cause.message
     assert "seven" not in str(error.cause)
+    assert "seven" not in host.log
 
 
 async def test_an_activity_that_wraps_a_validation_error_of_its_own_is_retried(
