@@ -30,7 +30,7 @@ from workflows.identification import identify
 
 ARCHIVE_TIMEOUT = timedelta(minutes=2)
 ARCHIVE_RETRIES = RetryPolicy(maximum_interval=timedelta(seconds=30))
-MAX_FAIRNESS_KEY = 64
+MAX_FAIRNESS_KEY = 64  # bytes
 
 
 @dataclass
@@ -95,9 +95,8 @@ class ArchiveBackfillWorkflow:
             return ArchivedAnswer(name=archived.name, answer=await self._identified(archived))
 
     async def _identified(self, archived: ArchivedClip) -> SpeakerID | None:
-        priority = Priority(
-            priority_key=self._backfill.priority, fairness_key=archived.customer[:MAX_FAIRNESS_KEY]
-        )
+        key = archived.customer.encode()[:MAX_FAIRNESS_KEY].decode(errors="ignore")
+        priority = Priority(priority_key=self._backfill.priority, fairness_key=key)
         try:
             return await identify(archived.clip, self._backfill.task_queue, priority)
         except ActivityError as error:

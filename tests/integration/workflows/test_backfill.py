@@ -117,6 +117,18 @@ async def test_calls_are_made_behind_the_interactive_ones_and_in_the_customers_n
     assert sorted(call.fairness_key for call in calls) == ["acme", "acme", "acme", "zoo", "zoo"]
 
 
+async def test_a_customer_may_have_a_long_name_of_any_script(
+    temporal_client: Client, engineers: str, tmp_path: Path
+) -> None:
+    name = "Ж" * 63
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "a.wav").write_bytes(ANNA.wav)
+    async with live(temporal_client, knowing(SPEAKERS)) as algorithm:
+        backfill = await start(temporal_client, engineers, Backfill(task_queue=algorithm))
+        done = await asyncio.wait_for(backfill.result(), 30)
+    assert done.identified == 1
+
+
 async def test_an_interactive_call_goes_before_the_batch_that_waits(
     temporal_client: Client, engineers: str, archive: Path
 ) -> None:
