@@ -1,6 +1,7 @@
 """Where an output differs from the one that is expected."""
 
 import json
+import math
 from collections.abc import Container, Iterator
 
 from pydantic import JsonValue
@@ -48,8 +49,12 @@ def _alike(was: JsonValue, now: JsonValue, tolerance: float) -> bool:
     if isinstance(was, bool) or isinstance(now, bool):
         return was is now
     if isinstance(was, int | float) and isinstance(now, int | float):
-        return was == now or abs(was - now) <= tolerance
+        return was == now or abs(was - now) <= tolerance or (_is_nan(was) and _is_nan(now))
     return was == now
+
+
+def _is_nan(value: float) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _path(steps: Steps, names: Container[str] | None) -> str:
