@@ -3,6 +3,9 @@
 import uuid
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from pipeline.worker.checkpoint import CURRENT
 
 _own: list[str] = []
 
@@ -12,8 +15,19 @@ def own_queue() -> str:
 
     It is there with `own-queue = true` in [tool.conduit]. It goes with the process: the caller sets a
     schedule-to-start timeout, and where that passes begins again on the algorithm's queue.
+
+    Raises:
+        ApplicationError: `NoOwnQueue`, where it is not there.
     """
-    return _own[0] if _own else activity.info().task_queue  # the latter in a test environment
+    if _own:
+        return _own[0]
+    call = CURRENT.get()
+    if call is not None and call.is_hosted:
+        raise ApplicationError(
+            "this worker has no task queue of its own: set `own-queue = true` in [tool.conduit]",
+            type="NoOwnQueue",
+        )
+    return activity.info().task_queue  # in a test environment
 
 
 def open_own_queue(algorithm: str) -> str:

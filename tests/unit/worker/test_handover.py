@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -10,36 +11,53 @@ from unittest.mock import Mock
 import pytest
 from temporalio.api.enums.v1 import RoutingConfigUpdateState
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentResponse
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from pipeline.worker import handover
 from pipeline.worker.handover import Handover
+from pipeline.worker.own_queue import own_queue
 
 
-class Failing(ActivityInboundInterceptor):
-    """The activity itself."""
+class Innermost(ActivityInboundInterceptor):
+    """Runs the activity itself."""
 
     def __init__(self) -> None:
         """It is called by the interceptor under test."""
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
-        raise ValueError("no such clip")
+        return input.fn()
+
+
+def hosted(act: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+    """What an activity does as the worker host runs it."""
+    call = Handover().intercept_activity(Innermost())
+    given = ExecuteActivityInput(fn=act, args=[], executor=None, headers={})
+    running: Coroutine[Any, Any, Any] = ActivityEnvironment().run(call.execute_activity, given)
+    return running
+
+
+def fail() -> None:
+    raise ValueError("no such clip")
+
+
+def test_a_queue_of_its_own_is_missed_where_it_was_not_asked_for() -> None:
+    """The algorithm's queue in its place would lead a caller to any worker."""
+    with pytest.raises(ApplicationError, match="set `own-queue = true`"):
+        asyncio.run(hosted(own_queue))
+    assert ActivityEnvironment().run(own_queue) == ActivityEnvironment.default_info().task_queue
 
 
 async def test_a_call_that_saved_nothing_ends_without_a_free_thread() -> None:
-    call = Handover().intercept_activity(Failing())
     released = threading.Event()
     with ThreadPoolExecutor(1) as threads:
         asyncio.get_running_loop().set_default_executor(threads)
         busy = asyncio.create_task(asyncio.to_thread(released.wait))
         try:
             await asyncio.sleep(0)
-            ended = ActivityEnvironment().run(
-                call.execute_activity, ExecuteActivityInput(fn=print, args=[], executor=None, headers={})
-            )
             with pytest.raises(ValueError, match="no such clip"):
-                await asyncio.wait_for(ended, 5)
+                await asyncio.wait_for(hosted(fail), 5)
         finally:
             released.set()
             await busy
