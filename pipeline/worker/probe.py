@@ -225,7 +225,7 @@ def _explain(cause: BaseException | None) -> tuple[Outcome, str]:
     if isinstance(cause, TimeoutError):
         if cause.type == TimeoutType.START_TO_CLOSE:
             return "slow", "it did not answer in time"
-        return "lost", "its worker died, or its event loop stood"
+        return "lost", "its worker died, or something held its event loop or Python's lock"
     return "failed", (cause.type or "") if isinstance(cause, ApplicationError) else type(cause).__name__
 
 
