@@ -148,7 +148,11 @@ class _Saving(ActivityInboundInterceptor):
 
 
 async def _flush(call: Call) -> None:
+    flushing = asyncio.ensure_future(asyncio.to_thread(call.flush))
     try:
-        await asyncio.to_thread(call.flush)
-    except Exception:
-        logger.exception("the last state of %s could not be saved", call.info.activity_type)
+        await asyncio.wait({flushing})
+    finally:  # also where the host gives the call up meanwhile, which leaves a slow store some seconds
+        try:
+            await flushing
+        except Exception:
+            logger.exception("the last state of %s could not be saved", call.info.activity_type)

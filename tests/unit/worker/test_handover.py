@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -9,6 +10,8 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from pydantic import BaseModel
+from temporalio import activity
 from temporalio.api.enums.v1 import RoutingConfigUpdateState
 from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentResponse
 from temporalio.exceptions import ApplicationError
@@ -16,6 +19,7 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from pipeline.worker import handover
+from pipeline.worker.checkpoint import MOST_INLINE, Checkpoint, Store
 from pipeline.worker.handover import Handover
 from pipeline.worker.own_queue import own_queue
 
@@ -30,11 +34,15 @@ class Innermost(ActivityInboundInterceptor):
         return input.fn()
 
 
-def hosted(act: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+def hosted(
+    act: Callable[[], Any], store: Store | None = None, environment: ActivityEnvironment | None = None
+) -> Coroutine[Any, Any, Any]:
     """What an activity does as the worker host runs it."""
-    call = Handover().intercept_activity(Innermost())
+    call = Handover(store).intercept_activity(Innermost())
     given = ExecuteActivityInput(fn=act, args=[], executor=None, headers={})
-    running: Coroutine[Any, Any, Any] = ActivityEnvironment().run(call.execute_activity, given)
+    running: Coroutine[Any, Any, Any] = (environment or ActivityEnvironment()).run(
+        call.execute_activity, given
+    )
     return running
 
 
@@ -61,6 +69,52 @@ async def test_a_call_that_saved_nothing_ends_without_a_free_thread() -> None:
         finally:
             released.set()
             await busy
+
+
+class SlowStore:
+    """Keeps the first state at once, and the others when it is told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.released = threading.Event(), threading.Event()
+        self._writes = 0
+
+    def write(self, call: activity.Info, content: bytes) -> str:
+        self._writes += 1
+        if self._writes > 1:
+            self.begun.set()
+            self.released.wait()
+        return f"{self._writes}.json"
+
+    def read(self, call: activity.Info | None, file: str) -> bytes:
+        raise AssertionError("nothing is read")
+
+
+class Text(BaseModel):
+    text: str
+
+
+async def test_the_last_state_is_sent_also_where_the_host_gives_the_call_up_meanwhile() -> None:
+    state = Checkpoint(f"text-{uuid.uuid4()}", Text)
+
+    def save_and_fail() -> None:
+        state.save(Text(text="a" * MOST_INLINE))
+        state.save(Text(text="b" * MOST_INLINE))
+        fail()
+
+    store, beats = SlowStore(), []
+    made = ActivityEnvironment()
+    made.on_heartbeat = lambda saved: beats.append(saved.file)
+    call = asyncio.create_task(hosted(save_and_fail, store, made))
+    try:
+        await asyncio.to_thread(store.begun.wait)
+        call.cancel()
+        await asyncio.wait({call}, timeout=0.1)
+        assert not call.done()
+    finally:
+        store.released.set()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert beats == ["1.json", "2.json"]
 
 
 def passed_on_and_not_propagated() -> DescribeWorkerDeploymentResponse:
