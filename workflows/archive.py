@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from workflows.models import (
     MAX_WAV_BYTES,
@@ -55,7 +56,7 @@ class Archive:
 
     def _names(self, after: str) -> list[str]:
         found = (clip.relative_to(self._folder).as_posix() for clip in self._folder.glob("*/*.wav"))
-        return sorted(name for name in found if name > after)
+        return sorted(_told(name) for name in found if name > after)
 
     def _fitting(self, names: list[str]) -> Iterator[tuple[str, ArchivedClip | None]]:
         """The first of these clips that fit into one payload; None for one that no call could carry."""
@@ -75,3 +76,12 @@ class Archive:
         new = file.with_suffix(".new")
         new.write_text(answer.model_dump_json() + "\n")
         new.replace(file)
+
+
+def _told(name: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        what = f"the name {name!a} is not UTF-8, so no call can carry it: rename the file"
+        raise ApplicationError(what, type="UnusableName", non_retryable=True) from None
+    return name

@@ -1,6 +1,7 @@
 """An archive goes through the algorithm in batches, behind the interactive calls."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -8,7 +9,8 @@ from uuid import uuid4
 import pytest
 from temporalio import activity
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ActivityError
 
 from tests.integration.workflows.algorithm import (
     ANNA,
@@ -127,6 +129,17 @@ async def test_a_customer_may_have_a_long_name_of_any_script(
         backfill = await start(temporal_client, engineers, Backfill(task_queue=algorithm))
         done = await asyncio.wait_for(backfill.result(), 30)
     assert done.identified == 1
+
+
+async def test_a_clip_whose_name_no_payload_can_carry_ends_the_backfill_with_the_reason(
+    temporal_client: Client, engineers: str, archive: Path
+) -> None:
+    (archive / "acme" / os.fsdecode(b"caf\xe9.wav")).write_bytes(ANNA.wav)
+    backfill = await start(temporal_client, engineers, Backfill())
+    with pytest.raises(WorkflowFailureError) as failed:
+        await asyncio.wait_for(backfill.result(), 30)
+    assert isinstance(failed.value.cause, ActivityError)
+    assert "'acme/caf\\udce9.wav' is not UTF-8" in str(failed.value.cause.cause)
 
 
 async def test_an_interactive_call_goes_before_the_batch_that_waits(
