@@ -31,7 +31,7 @@ def main() -> int:
         _run(settings)
     except HostFailure as failure:
         return _fail(failure)
-    except Exception as error:
+    except BaseException as error:  # research code may exit in the loop
         return _fail(HostFailure("WorkerDied", "the worker failed", why=message(error), log=format_exc()))
     return 0
 

@@ -9,6 +9,7 @@ from temporalio.common import RetryPolicy
 CALLS = '''
 import asyncio
 import os
+import sys
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
@@ -155,6 +156,14 @@ async def deaf_on_loop(question: Question) -> Answer:
             await asyncio.sleep(60)
         except BaseException:
             pass
+
+
+@activity.defn
+async def exits(question: Question) -> Answer:
+    """End the interpreter from a task of its own, as a script does that was made a function."""
+    asyncio.get_running_loop().call_soon(sys.exit, 3)
+    await asyncio.sleep(60)
+    return answer(question.number)
 
 
 @activity.defn

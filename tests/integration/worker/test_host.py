@@ -256,6 +256,19 @@ async def test_an_error_that_ends_the_sdks_worker_ends_the_host(
     assert "BrokenProcessPool" in host.log
 
 
+async def test_research_code_that_exits_ends_the_host_whatever_its_threads_do(
+    algorithm: Algorithm, start_host: StartHost, tmp_path: Path
+) -> None:
+    host = start_host("b1")
+    await algorithm.make_current("b1")
+    await algorithm.start("deaf", {"number": 1})
+    await _counted(tmp_path)
+    await algorithm.start("exits", {"number": 1})
+    assert await asyncio.to_thread(host.wait, 15) == 1
+    assert host.phase
+    assert (host.phase.error, host.phase.why) == ("WorkerDied", "the worker failed: SystemExit: 3")
+
+
 def test_a_setup_that_raises_ends_the_host_with_its_traceback(start_host: StartHost, tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("def load():\n    raise OSError('no such model')\n")
     host = start_host("b1", setup="broken:load")
