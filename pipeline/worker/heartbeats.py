@@ -56,9 +56,9 @@ class _Beating(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         timeout = activity.info().heartbeat_timeout
+        self._pulse.begin(timeout.total_seconds() if timeout else math.inf)
         if not timeout:
             return await self.next.execute_activity(input)
-        self._pulse.begin(timeout.total_seconds())
         beating = asyncio.create_task(self._pulse.keep())
         try:
             return await self.next.execute_activity(input)
@@ -81,10 +81,12 @@ class _Pulse(ActivityOutboundInterceptor):
     def begin(self, timeout: float) -> None:
         """Take over what the attempt before said: a heartbeat without it would make the next one begin anew."""
         self._timeout = timeout
-        self._details = _as_they_are(activity.info().heartbeat_details)
+        if before := activity.info().heartbeat_details:
+            self._details = _as_they_are(before)
 
     def heartbeat(self, *details: Any) -> None:
-        self._details = _as_they_are(details)
+        if details:  # a bare one says that the call lives, and does not take back what it saved
+            self._details = _as_they_are(details)
         self._send()
         self._has_spoken = True
 
