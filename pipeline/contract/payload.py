@@ -18,7 +18,7 @@ PARSED_FORMATS = {"date-time": datetime, "date": date, "time": time, "duration":
 
 
 class Problem(BaseModel):
-    """One place where a payload does not fit. It quotes the schema and never the payload."""
+    """One place where a payload does not fit. It quotes the schema, and of the payload names of fields at most."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -79,7 +79,7 @@ IMPORTS = {
     "typing_extensions": {"Unpack"},
 }
 MESSAGE_IMPORTS = {"BaseModel", "ConfigDict", "SerializerFunctionWrapHandler", "model_serializer"}
-STANDARD_LIBRARY = ("datetime", "enum", "ipaddress", "pathlib", "typing", "uuid")
+STANDARD_LIBRARY = ("builtins", "datetime", "enum", "ipaddress", "pathlib", "typing", "uuid")
 
 
 def generate(algorithm: str, contract: Contract) -> str:
@@ -151,7 +151,7 @@ def _imports(tree: ast.Module, needed: Mapping[str, set[str]]) -> Iterator[str]:
     names = {module: set(its) for module, its in needed.items()}
     for statement in tree.body:
         if isinstance(statement, ast.ImportFrom) and statement.module and statement.module != BASE_MODULE:
-            names.setdefault(statement.module, set()).update(each.name for each in statement.names)
+            names.setdefault(statement.module, set()).update(map(ast.unparse, statement.names))
     for standard in (True, False):
         for module in sorted(module for module in names if (module in STANDARD_LIBRARY) == standard):
             its = sorted(names[module], key=_isort_key)

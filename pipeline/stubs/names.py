@@ -10,6 +10,8 @@ from itertools import chain, count
 import pydantic
 import typing_extensions
 
+from pipeline.stubs.vetting import ALIASED
+
 # What the generated module imports or defines, or might: no model may take the place of any of it.
 MODULE_NAMES = {
     "timedelta",
@@ -55,7 +57,8 @@ def function_name(text: str) -> str:
 def unused(name: str, taken: Container[str], endings: Iterable[str] = ()) -> str:
     """`name`, with the first of the endings, or a number, that makes it one of its own."""
     candidates = (f"{name}{ending}" for ending in chain(("",), endings, count(2)))
-    return next(each for each in candidates if each not in taken and each not in RESERVED)
+    free = (each for each in candidates if each not in taken and each not in RESERVED)
+    return next(each for each in free if not each.endswith(ALIASED))
 
 
 def plain_words(text: str) -> str:

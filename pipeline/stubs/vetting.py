@@ -9,6 +9,8 @@ import builtins
 from collections.abc import Iterator
 
 MODULES = {"datetime", "enum", "ipaddress", "pathlib", "pydantic", "typing", "typing_extensions", "uuid"}
+ALIASED = "_aliased"
+"""How the generator ends the name of an import where a field has the name itself: `date: date_aliased`."""
 CALLS = {"ConfigDict", "Field", "StringConstraints", "TypeAliasType"}
 TYPES = {"bool", "bytes", "dict", "float", "frozenset", "int", "list", "set", "str", "tuple"}
 EXPRESSIONS = (
@@ -36,13 +38,20 @@ def vetted(code: str, base_module: str) -> ast.Module:
     aliases = {name for statement in tree.body for name in _assigned(statement)}
     known = imported | classes | aliases | TYPES
     for statement in tree.body:
-        _vet_statement(statement, known, classes)
+        if isinstance(statement, ast.ImportFrom):
+            _require(len([*_imported(statement, base_module)]) == len(statement.names), statement)
+        else:
+            _vet_statement(statement, known, classes)
     return tree
 
 
 def _imported(statement: ast.stmt, base_module: str) -> Iterator[str]:
-    if isinstance(statement, ast.ImportFrom) and statement.module in {*MODULES, base_module}:
-        yield from (name.name for name in statement.names if name.asname is None and name.name != "*")
+    if isinstance(statement, ast.ImportFrom) and statement.module in {*MODULES, base_module, "builtins"}:
+        allowed = TYPES if statement.module == "builtins" else None
+        for name in statement.names:
+            known = name.name != "*" if allowed is None else name.name in allowed
+            if known and name.asname in (None, name.name + ALIASED):
+                yield name.asname or name.name
 
 
 def _assigned(statement: ast.stmt) -> Iterator[str]:
@@ -52,8 +61,6 @@ def _assigned(statement: ast.stmt) -> Iterator[str]:
 
 def _vet_statement(statement: ast.stmt, known: set[str], classes: set[str]) -> None:
     match statement:
-        case ast.ImportFrom():
-            _require(all(name.name in known and not name.asname for name in statement.names), statement)
         case ast.ClassDef(bases=[ast.Name(id=base)], keywords=[], decorator_list=[]):
             _require(base in known, statement)
             fields = {name for inner in statement.body for name in _assigned(inner)}
@@ -88,7 +95,7 @@ def _vet_member(member: ast.stmt, known: set[str], classes: set[str]) -> None:
 def _vet_annotation(node: ast.AST, classes: set[str]) -> None:
     """Text in an annotation is evaluated, unless it stands in a `Literal` or in the arguments of a call."""
     match node:
-        case ast.Call() | ast.Subscript(value=ast.Name(id="Literal")):
+        case ast.Call() | ast.Subscript(value=ast.Name(id="Literal" | "Literal_aliased")):
             return
         case ast.Constant(value=str(text)):
             _require(text in classes, node)
@@ -103,10 +110,14 @@ def _vet_expression(expression: ast.expr, known: set[str], classes: set[str]) ->
             case ast.Name(id=name):
                 _require(name in known and (name in TYPES or not hasattr(builtins, name)), node)
             case ast.Call(func=function):
-                _require(isinstance(function, ast.Name) and function.id in CALLS, node)
+                _require(isinstance(function, ast.Name) and _called(function) in CALLS, node)
             case ast.Attribute(value=value, attr=attribute):
                 _require(isinstance(value, ast.Name) and value.id in classes, node)
                 _require(not attribute.startswith("_"), node)
+
+
+def _called(function: ast.Name) -> str:
+    return function.id.removesuffix(ALIASED)
 
 
 def _require(allowed: bool, node: ast.AST) -> None:

@@ -7,11 +7,11 @@ import sys
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, create_model
 from pydantic_core import to_json
 from temporalio import workflow
 from typing_extensions import Unpack
@@ -151,6 +151,31 @@ def test_a_model_whose_two_sides_differ_has_two_classes(imported: Importer) -> N
 
     assert str(inspect.get_annotations(stubs.Moment)["price"]) != "<class 'str'>"
     assert inspect.get_annotations(stubs.MomentOutput)["price"] is str
+
+
+NAMED_AS_TYPES: dict[str, Any] = {
+    "date": date(2026, 3, 1),
+    "time": time(1, 2, 3),
+    "datetime": datetime(2026, 3, 1, 12, 30),
+    "UUID": UUID(int=7),
+    "Path": Path("a/b"),
+    "Literal": "a",
+    "set": {1, 2},
+    "tuple": (1, "x"),
+    "int": 3,
+    "Field": "f",
+}
+
+
+def test_a_field_may_have_the_name_of_its_type(imported: Importer) -> None:
+    kinds: dict[str, Any] = {name: type(value) for name, value in NAMED_AS_TYPES.items()}
+    kinds |= {"Path": Path, "Literal": Literal["a"], "set": set[int], "tuple": tuple[int, str]}
+    fields: Any = {name: (kind | None, None) for name, kind in kinds.items()}
+    recording = create_model("Recording", **fields)
+    stubs = imported(generate("dates", contract_of(argument=recording, result=recording)))
+
+    value = stubs.Recording(**NAMED_AS_TYPES)
+    assert recording.model_validate_json(to_json(value)) == recording(**NAMED_AS_TYPES)
 
 
 def test_an_activity_without_argument_or_result(imported: Importer) -> None:
