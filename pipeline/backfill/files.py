@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from pipeline.backfill.messages import Answered, Header, Recomputed
 from pipeline.errors import OutputUnusable
 
@@ -24,7 +22,7 @@ def write_plan(plan: Path, header: Header, calls: Iterable[Answered]) -> None:
     """Write a plan in one step."""
     new = plan.with_name(f"{plan.name}.new")
     lines = (line.model_dump_json() + "\n" for line in (header, *calls))
-    with new.open("w") as file:
+    with new.open("w", encoding="utf-8") as file:
         file.writelines(lines)
     new.replace(plan)
 
@@ -36,11 +34,11 @@ def read_header(plan: Path) -> Header | None:
         OutputUnusable: the file is something else.
     """
     try:
-        with plan.open() as file:
+        with plan.open(encoding="utf-8") as file:
             return Header.model_validate_json(file.readline())
     except FileNotFoundError:
         return None
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:
         raise OutputUnusable(
             f"{plan} is not the plan of a backfill.", why=type(error).__name__, now="Choose another --output."
         ) from None
@@ -59,7 +57,7 @@ def planned(plan: Path, start: int, most: int) -> tuple[Answered, ...]:
         OutputUnusable: somebody changed or removed it.
     """
     try:
-        with plan.open() as file:
+        with plan.open(encoding="utf-8") as file:
             lines = islice(file, start + 1, start + 1 + most)
             return tuple(Answered.model_validate_json(line) for line in lines)
     except (OSError, ValueError) as error:
@@ -102,7 +100,7 @@ def outcomes(output: Path) -> Counter[str]:
     if not output.exists():
         return Counter()
     try:
-        with output.open() as file:
+        with output.open(encoding="utf-8") as file:
             whole = (line for line in file if line.endswith("\n"))
             return Counter(Recomputed.model_validate_json(line).outcome for line in whole)
     except (OSError, ValueError) as error:

@@ -16,17 +16,29 @@ from pipeline.errors import BackfillFailed, ConduitError, restore
 from pipeline.rollout.serving import Reporting
 
 PAUSE = 1.0
+OUTPUT = "output"
+"""In the memo of a backfill: the file that it writes."""
 
 
 async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Progress], None]) -> Progress:
     """Make the calls of a plan, and tell how far it is; one that runs already is followed.
 
     Raises:
-        BackfillFailed: it was ended by somebody.
+        BackfillFailed: it was ended by somebody, or another one is under way.
         OutputUnusable: its files were changed, or cannot be written.
     """
     queue = f"{workflow_id(backfill.header.algorithm)}@{socket.gethostname()}"
     steps = Steps(client)
+    handle = await client.start_workflow(
+        Recompute.run,
+        args=[backfill, calls],
+        id=workflow_id(backfill.header.algorithm),
+        task_queue=queue,
+        id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+        memo={OUTPUT: str(backfill.output)},
+        static_summary=f"{backfill.header.algorithm}: calls of build {backfill.header.build_id} again",
+    )
+    await _require_same(handle, backfill)
     async with Worker(
         client,
         task_queue=queue,
@@ -35,15 +47,18 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
         interceptors=[Reporting()],
         workflow_runner=UnsandboxedWorkflowRunner(),
     ):
-        handle = await client.start_workflow(
-            Recompute.run,
-            args=[backfill, calls],
-            id=workflow_id(backfill.header.algorithm),
-            task_queue=queue,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"{backfill.header.algorithm}: calls of build {backfill.header.build_id} again",
-        )
         return await _follow(handle, tell)
+
+
+async def _require_same(handle: WorkflowHandle[Recompute, Progress], backfill: Backfill) -> None:
+    output = await (await handle.describe()).memo_value(OUTPUT, str(backfill.output))
+    if output != str(backfill.output):
+        raise BackfillFailed(
+            f"Another backfill of {backfill.header.algorithm} is under way.",
+            why=f"It writes {output}, and an algorithm has one at a time.",
+            now="Run that one's command again to its end, or end it: "
+            f"temporal workflow terminate --workflow-id {handle.id}",
+        )
 
 
 async def _follow(handle: WorkflowHandle[Recompute, Progress], tell: Callable[[Progress], None]) -> Progress:

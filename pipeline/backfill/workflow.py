@@ -12,7 +12,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 with workflow.unsafe.imports_passed_through():
     from pipeline.backfill import files
     from pipeline.backfill.histories import recall
-    from pipeline.backfill.messages import Answered, Backfill, Progress, Recalled, Recomputed, json_of
+    from pipeline.backfill.messages import Answered, Backfill, Progress, Recalled, Recomputed, equal, json_of
     from pipeline.worker.probe import as_summary
 
 STEP = timedelta(minutes=5)
@@ -117,7 +117,7 @@ class Recompute:
         except ActivityError as error:
             return Recomputed(call=recalled.call, outcome="failed", before=before, why=_why(error))
         after = json_of(answer.payload.SerializeToString())
-        outcome = "same" if after == before else "different"
+        outcome = "same" if equal(before, after) else "different"
         return Recomputed(call=recalled.call, outcome=outcome, before=before, after=after)
 
     async def _call(self, recalled: Recalled) -> RawValue:

@@ -1,5 +1,6 @@
 """The two files of a backfill, and what is read of histories and payloads."""
 
+import base64
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from temporalio.api.common.v1 import Payload
 
 from pipeline.backfill import files
 from pipeline.backfill.histories import build_of
-from pipeline.backfill.messages import Answered, Header, Recalled, Recomputed, json_of
+from pipeline.backfill.messages import Answered, Header, Recalled, Recomputed, equal, json_of
 from pipeline.commands.backfill import room
 from pipeline.errors import OutputUnusable
 
@@ -35,10 +36,11 @@ def test_a_plan_is_read_in_parts(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_plan_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "x.plan"
-    file.write_text("somebody's notes\n")
-    with pytest.raises(OutputUnusable):
-        files.read_header(file)
-    assert file.read_text() == "somebody's notes\n"
+    for notes in (b"somebody's notes\n", b"\xff\xfe\n"):
+        file.write_bytes(notes)
+        with pytest.raises(OutputUnusable):
+            files.read_header(file)
+        assert file.read_bytes() == notes
 
 
 def test_lines_that_are_written_again_or_were_cut_off_stand_once(tmp_path: Path) -> None:
@@ -62,6 +64,22 @@ def test_a_payload_crosses_as_it_is() -> None:
     assert json_of(Payload(metadata={"encoding": b"json/plain"}, data=b'{"a": 1}').SerializeToString()) == {
         "a": 1
     }
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff", b'"\\ud800"', b"[" * 100_000])
+def test_a_payload_that_is_not_json_as_it_says_is_shown_as_it_is(data: bytes) -> None:
+    shown = json_of(Payload(metadata={"encoding": b"json/plain"}, data=data).SerializeToString())
+    assert shown == {"encoding": "json/plain", "data": base64.b64encode(data).decode()}
+
+
+def test_answers_that_are_not_a_number_are_the_same() -> None:
+    before, after = (
+        json_of(Payload(metadata={"encoding": b"json/plain"}, data=b'{"score": NaN}').SerializeToString())
+        for _ in range(2)
+    )
+    assert equal(before, after)
+    assert equal({"a": 1}, {"a": 1.0})
+    assert not equal({"a": 1}, {"a": 2})
 
 
 @pytest.mark.parametrize(
