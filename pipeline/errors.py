@@ -454,6 +454,12 @@ class OutputUnusable(ConduitError):
     exit_code = 99
 
 
+class BackfillUnderWay(ConduitError):
+    """Another backfill of the algorithm is under way, and there is one at a time."""
+
+    exit_code = 106
+
+
 def all_errors() -> Mapping[str, type[ConduitError]]:
     """Every error by its name."""
 

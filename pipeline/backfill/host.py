@@ -12,7 +12,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from pipeline.backfill.messages import Backfill, Progress, workflow_id
 from pipeline.backfill.workflow import Recompute, Steps
-from pipeline.errors import BackfillFailed, ConduitError, restore
+from pipeline.errors import BackfillFailed, BackfillUnderWay, ConduitError, restore
 from pipeline.rollout.serving import Reporting
 
 PAUSE = 1.0
@@ -24,7 +24,8 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
     """Make the calls of a plan, and tell how far it is; one that runs already is followed.
 
     Raises:
-        BackfillFailed: it was ended by somebody, or another one is under way.
+        BackfillFailed: it was ended by somebody.
+        BackfillUnderWay: another one is.
         OutputUnusable: its files were changed, or cannot be written.
     """
     queue = f"{workflow_id(backfill.header.algorithm)}@{socket.gethostname()}"
@@ -53,7 +54,7 @@ async def run(client: Client, backfill: Backfill, calls: int, tell: Callable[[Pr
 async def _require_same(handle: WorkflowHandle[Recompute, Progress], backfill: Backfill) -> None:
     output = await (await handle.describe()).memo_value(OUTPUT, str(backfill.output))
     if output != str(backfill.output):
-        raise BackfillFailed(
+        raise BackfillUnderWay(
             f"Another backfill of {backfill.header.algorithm} is under way.",
             why=f"It writes {output}, and an algorithm has one at a time.",
             now="Run that one's command again to its end, or end it: "

@@ -58,6 +58,7 @@ async def backfill(session: Session, algorithm: str, wishes: BackfillWishes) -> 
         OutputUnusable: the output belongs to another backfill.
         NoLiveWorker: no build is Current.
         BackfillFailed: it was ended by somebody.
+        BackfillUnderWay: another one is.
     """
     client = await session.connect()
     seen = await deployment(Deployments(client), algorithm)

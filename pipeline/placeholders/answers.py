@@ -13,10 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline import stubs
 from pipeline.contract import Problem, check_payload
+from pipeline.contract.schema import Document
 from pipeline.errors import UnfitAnswers
 from pipeline.models import Value
 from pipeline.placeholders.program import Stand, Stands
-from pipeline.worker.contract import ActivityContract, Contract
+from pipeline.worker.contract import ActivityContract, Contract, Schema
 
 GENERATED = 8
 """Values for one activity; which of them answers a call follows from the call's argument."""
@@ -91,7 +92,10 @@ def _refuse_unknown(contract: Contract, examples: Mapping[str, list[Any]]) -> No
 
 def _given(contract: Contract, each: ActivityContract, examples: Mapping[str, list[Any]]) -> tuple[Any, ...]:
     """The file's examples, else those that the schema itself has."""
-    answers = tuple(examples.get(each.name, ()) or (each.output or {}).get("examples", ()))
+    output: Schema = each.output or {}
+    model = Document(output).named(output)
+    own = model.get("examples", ()) if isinstance(model, dict) else ()
+    answers = tuple(examples.get(each.name, ()) or own)
     for number, answer in enumerate(answers, start=1):
         if problems := check_payload(contract, each.name, "output", answer):
             raise _unfit(f"Example {number} of {each.name} does not fit the contract.", _told(problems))

@@ -14,7 +14,7 @@ from temporalio.client import Client
 from temporalio.common import Priority
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from pipeline.errors import BackfillFailed, OutputUnusable, UnknownBuild
+from pipeline.errors import BackfillUnderWay, OutputUnusable, UnknownBuild
 from tests.parts.conduit import Conduit, Repo, research_repo
 from tests.parts.repos import ACTIVITY, FILES
 from tests.parts.temporal import DevServer
@@ -108,7 +108,7 @@ async def test_an_older_builds_answers_are_counted_and_made_again_through_a_kill
     cut_off.kill()
     cut_off.wait()
     beside = await asyncio.to_thread(conduit, *command[:5], f"{output}.2", "--json", "--yes")
-    assert beside.code == BackfillFailed.exit_code
+    assert beside.code == BackfillUnderWay.exit_code
     assert f"It writes {output}," in beside.out + beside.err
     done = (await asyncio.to_thread(conduit.good, *command, "--yes", "--batch", "2")).json
     assert done["outcomes"] == {"different": 6, "same": 6}

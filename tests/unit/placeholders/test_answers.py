@@ -40,6 +40,13 @@ class Exemplary(BaseModel):
     name: str
 
 
+class Nested(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "alice", "within": None}]})
+
+    name: str
+    within: "Nested | None"
+
+
 def answers(contract: Contract, **examples: list[Any]) -> dict[str, tuple[Any, ...] | None]:
     stands = plan("speaker-id", contract, examples, hold=False).stands.activities
     return {stand.contract.name: stand.answers for stand in stands}
@@ -73,6 +80,7 @@ def test_examples_are_given_as_they_are() -> None:
 def test_examples_of_the_schema_count_where_no_others_are_given() -> None:
     contract = contract_of(result=Exemplary)
     assert answers(contract) == {"identify": ({"name": "alice"},)}
+    assert answers(contract_of(result=Nested)) == {"identify": ({"name": "alice", "within": None},)}
     assert plan("speaker-id", contract, {}, hold=False).how == {"identify": "examples"}
 
 
