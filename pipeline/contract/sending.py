@@ -41,12 +41,12 @@ def sent_as(option: Schema, name: str) -> Node | None:
     properties: dict[str, Node] = option.get("properties", {})
     if name in properties:
         return properties[name]
-    more = next(matching(option, name), sends_more(option))
+    more = next((node for _, node in matching(option, name)), sends_more(option))
     return True if more is None and name in option.get("required", ()) else more
 
 
-def matching(schema: Schema, name: str) -> Iterator[Node]:
-    """The schemas of `patternProperties` that a field of this name falls under."""
+def matching(schema: Schema, name: str) -> Iterator[tuple[str, Node]]:
+    """The `patternProperties` that a field of this name falls under."""
     for pattern, node in schema.get("patternProperties", {}).items():
         if validator({"pattern": pattern}).is_valid(name):
-            yield node
+            yield pattern, node

@@ -274,9 +274,10 @@ class Subsumption:
             sent, below = sent_as(option, name), child(path, name)
             if sent is None:
                 continue
-            covering = list(matching(part, name))
-            for schema in covering:
-                yield from self._below(schema, sent, below)
+            covering = dict(matching(part, name))
+            # What falls under a pattern that both have is compared there.
+            for pattern in covering.keys() - option.get("patternProperties", {}).keys():
+                yield from self._below(covering[pattern], sent, below)
             if not covering and name not in part.get("properties", {}) and name not in renamed:
                 yield from self._unknown_field(part, sent, below)
         yield from self._patterned(part, option, path)

@@ -118,6 +118,11 @@ NEEDED = {name: {**model, "required": ["kind"]} for name, model in TAGGED.items(
             True,
         ),
         (fields(), fields(patternProperties={"^a": WHOLE}), True),
+        (
+            fields(patternProperties={"^a": WHOLE}, title="old"),
+            fields(patternProperties={"^a": WHOLE}),
+            False,
+        ),
         (fields(patternProperties={"^b": {}}), fields(patternProperties={"^b": {}}, maxProperties=2), True),
         (
             {"allOf": [{"prefixItems": [{}, WHOLE], "items": False}, {"type": "array", "prefixItems": [{}]}]},
