@@ -276,8 +276,9 @@ class Subsumption:
                 continue
             covering = dict(matching(part, name))
             # What falls under a pattern that both have is compared there.
-            for pattern in covering.keys() - option.get("patternProperties", {}).keys():
-                yield from self._below(covering[pattern], sent, below)
+            common = option.get("patternProperties", {})
+            for schema in (node for pattern, node in covering.items() if pattern not in common):
+                yield from self._below(schema, sent, below)
             if not covering and name not in part.get("properties", {}) and name not in renamed:
                 yield from self._unknown_field(part, sent, below)
         yield from self._patterned(part, option, path)
