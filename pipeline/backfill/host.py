@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.service import RPCError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from pipeline.backfill.messages import Backfill, Progress, workflow_id
 from pipeline.backfill.workflow import Recompute, Steps
-from pipeline.errors import BackfillFailed, BackfillUnderWay, ConduitError, restore
+from pipeline.errors import BackfillFailed, BackfillUnderWay
+from pipeline.rollout.faults import restored
 from pipeline.rollout.serving import Reporting
 
 PAUSE = 1.0
@@ -70,22 +70,13 @@ async def _follow(handle: WorkflowHandle[Recompute, Progress], tell: Callable[[P
             await _tell(handle, tell)
         return await result
     except WorkflowFailureError as failure:
-        raise _ours(failure) or BackfillFailed(
+        raise restored(failure) or BackfillFailed(
             "The backfill was ended.",
             why=str(failure.cause),
             now="Run the same command again: it goes on behind the last answer that it kept.",
         ) from failure
     finally:
         result.cancel()
-
-
-def _ours(failure: WorkflowFailureError) -> ConduitError | None:
-    """The error that a step of the backfill raised, if it was one of ours."""
-    step = failure.cause
-    cause = step.cause if isinstance(step, ActivityError) else None
-    if isinstance(cause, ApplicationError) and cause.type and cause.details:
-        return restore(cause.type, cause.details[0])
-    return None
 
 
 async def _tell(handle: WorkflowHandle[Recompute, Progress], tell: Callable[[Progress], None]) -> None:

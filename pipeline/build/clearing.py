@@ -47,12 +47,17 @@ def _remove(build: Path, used: float) -> None:
 
 
 def _unneeded(home: Path) -> Iterator[Path]:
+    old = [ready for ready in paths.environments(home).glob("*/ready") if _is_old(ready)]
+    if not old:
+        return
     # Read as text: a record that another toolkit wrote counts too.
     records = [record.read_text(errors="replace") for record in (home / "builds").glob(f"*/*/{RECORD}")]
-    for ready in paths.environments(home).glob("*/ready"):
-        name = ready.parent.name
+    for ready in old:
         with paths.locked(ready.parent.with_suffix(".lock")):
-            is_old = ready.exists() and time.time() - ready.stat().st_mtime > UNUSED
-            if is_old and not any(name in record for record in records):
+            if _is_old(ready) and not any(ready.parent.name in record for record in records):
                 ready.unlink()  # what is left of it is no environment
                 yield ready.parent
+
+
+def _is_old(ready: Path) -> bool:
+    return ready.exists() and time.time() - ready.stat().st_mtime > UNUSED

@@ -1,6 +1,6 @@
 """Between our errors, what an activity's failure carries, and a release's fault."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from temporalio.exceptions import ActivityError, ApplicationError
 
@@ -15,13 +15,31 @@ def fault_of(error: ConduitError) -> Fault:
     return Fault(error=type(error).__name__, **error.fields(), by_the_build=True)
 
 
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """What an error came of, and what that came of."""
+    cause = error.__cause__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def restored(failure: BaseException) -> ConduitError | None:
+    """Our error that a step or a workflow failed by.
+
+    It may lie deep: a step that was tried until its time was over has a timeout in between.
+    """
+    for cause in causes(failure):
+        if not isinstance(cause, ApplicationError) or not cause.type or not cause.details:
+            continue
+        if error := errors.restore(cause.type, cause.details[0]):
+            return error
+    return None
+
+
 def fault_of_step(failed: ActivityError) -> Fault:
     """A step that could not be done: the build may be good, and is not quarantined."""
-    cause = failed.__cause__
-    while cause is not None:  # a step that was tried until its time was over has a timeout in between
-        if isinstance(cause, ApplicationError) and cause.type in errors.all_errors() and cause.details:
-            return Fault(error=cause.type, **cause.details[0], by_the_build=False)
-        cause = cause.__cause__
+    if error := restored(failed):
+        return fault_of(error).model_copy(update={"by_the_build": False})
     return Fault(
         error=errors.TemporalRefused.__name__,
         what="A step of the release failed for a reason that was not foreseen.",

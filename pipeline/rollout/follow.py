@@ -9,13 +9,14 @@ from typing import Any
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowFailureError, WorkflowHandle
-from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError
+from temporalio.exceptions import CancelledError, TerminatedError
 from temporalio.service import RPCError
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from pipeline import errors
 from pipeline.errors import ConduitError
 from pipeline.rollout.events import scheduled_by
+from pipeline.rollout.faults import causes, restored
 from pipeline.rollout.messages import Routed
 
 PATIENCE = 300.0
@@ -95,19 +96,14 @@ class _Watch:
 
 
 def _cause(failure: WorkflowFailureError) -> ConduitError:
-    cause: BaseException | None = failure.cause
-    while cause is not None:
-        if isinstance(cause, ApplicationError) and cause.type:
-            restored = errors.restore(cause.type, cause.details[0]) if cause.details else None
-            if restored:
-                return restored
-        if isinstance(cause, TerminatedError | CancelledError):
-            return errors.Superseded(
-                "The release was ended by somebody else.",
-                why="A newer release or a roll-back of the same algorithm took its place.",
-                now="Look at `conduit history`.",
-            )
-        cause = cause.__cause__
+    if error := restored(failure):
+        return error
+    if any(isinstance(cause, TerminatedError | CancelledError) for cause in causes(failure)):
+        return errors.Superseded(
+            "The release was ended by somebody else.",
+            why="A newer release or a roll-back of the same algorithm took its place.",
+            now="Look at `conduit history`.",
+        )
     return errors.TemporalRefused(
         "The release failed for a reason that was not foreseen.",
         why=str(failure.cause),

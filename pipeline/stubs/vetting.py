@@ -95,7 +95,9 @@ def _vet_member(member: ast.stmt, known: set[str], classes: set[str]) -> None:
 def _vet_annotation(node: ast.AST, classes: set[str]) -> None:
     """Text in an annotation is evaluated, unless it stands in a `Literal` or in the arguments of a call."""
     match node:
-        case ast.Call() | ast.Subscript(value=ast.Name(id="Literal" | "Literal_aliased")):
+        case ast.Call():
+            return
+        case ast.Subscript(value=ast.Name() as name) if _imported_as(name) == "Literal":
             return
         case ast.Constant(value=str(text)):
             _require(text in classes, node)
@@ -110,14 +112,14 @@ def _vet_expression(expression: ast.expr, known: set[str], classes: set[str]) ->
             case ast.Name(id=name):
                 _require(name in known and (name in TYPES or not hasattr(builtins, name)), node)
             case ast.Call(func=function):
-                _require(isinstance(function, ast.Name) and _called(function) in CALLS, node)
+                _require(isinstance(function, ast.Name) and _imported_as(function) in CALLS, node)
             case ast.Attribute(value=value, attr=attribute):
                 _require(isinstance(value, ast.Name) and value.id in classes, node)
                 _require(not attribute.startswith("_"), node)
 
 
-def _called(function: ast.Name) -> str:
-    return function.id.removesuffix(ALIASED)
+def _imported_as(name: ast.Name) -> str:
+    return name.id.removesuffix(ALIASED)
 
 
 def _require(allowed: bool, node: ast.AST) -> None:
