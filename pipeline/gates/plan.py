@@ -28,10 +28,11 @@ def latest(answers: Iterable[Sequence[Served]], most: int) -> dict[str, tuple[Re
     for served in answers:
         for each in served:
             found.setdefault(each.activity, []).append(each.references)
-    return {activity: _merged(lists)[:most] for activity, lists in sorted(found.items())}
+    return {activity: merged(lists)[:most] for activity, lists in sorted(found.items())}
 
 
-def _merged(lists: Iterable[Sequence[Reference]]) -> tuple[Reference, ...]:
+def merged(lists: Iterable[Sequence[Reference]]) -> tuple[Reference, ...]:
+    """Calls that several lists name, each once, the lists in turns."""
     in_turns = chain.from_iterable(zip_longest(*lists))
     distinct = {(each.run_id, each.activity_id): each for each in in_turns if each is not None}
     return tuple(distinct.values())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Self
 
 from pydantic import Field
@@ -21,7 +22,9 @@ ENOUGH = 10
 LEAST_BUSY = 15.0
 """Seconds that a build has spent on calls before it can be called slow."""
 LEAST_WATCHED = 5.0
-"""Seconds for which it was watched before that: a server that stands still for a moment keeps all slots in use."""
+"""Seconds for which it was watched before that."""
+LEAST_WATCHED_ALONE = 20.0
+"""The same where nobody else tells: a server that stands still keeps all slots in use, as a slow build does."""
 SHORTEST = 1.0
 """Seconds of a call below which heartbeats, one a second, cannot tell how long it takes."""
 UNFINISHED = 2
@@ -49,21 +52,37 @@ class Tally(Value):
         return self.failed / self.calls if self.calls else 0.0
 
 
-class Latency(Value):
-    """How long the latest calls of an activity took, in seconds."""
+class Work(Value):
+    """What a build's workers tell of an activity: its latest calls, and those that are under way; in seconds."""
 
-    p50: float
-    p95: float
-
-
-class Latencies(Value):
-    """What the workers of two builds tell themselves, by activity; of those that had enough calls."""
-
-    candidate: Mapping[str, Latency] = {}
-    current: Mapping[str, Latency] = {}
+    calls: int = Field(default=0, ge=0)
+    busy: float = Field(default=0.0, ge=0, description="all that these calls took")
+    running: float = Field(default=0.0, ge=0, description="the ages of those under way, added")
+    p50: float | None = Field(default=None, description="of the latest calls; null of too few")
+    p95: float | None = None
 
 
-UNKNOWN = Latencies()
+class Heard(StrEnum):
+    """What became of asking a candidate's workers how long their calls take."""
+
+    NOTHING = "nothing"
+    """There is no answer yet."""
+    ANSWER = "answer"
+    SILENCE = "silence"
+    """They do not answer, and others do."""
+    NOTHING_TO_COMPARE = "nothing to compare"
+    """Current's workers have no figures, or nobody is asked."""
+
+
+class Told(Value):
+    """What the workers of two builds tell themselves, by activity."""
+
+    heard: Heard = Heard.NOTHING
+    candidate: Mapping[str, Work] = {}
+    current: Mapping[str, Work] = {}
+
+
+UNTOLD = Told()
 
 
 class Judgement(Value):
@@ -170,7 +189,10 @@ def mean_duration(of: Tally, *, unfinished: float = 0, spare: float = 0.0) -> fl
 
 
 def slowness(candidate: Tally, current: Tally, options: ReleaseOptions) -> str:
-    """Why a build counts as slow or hanging beside Current; empty if it does not, or if it cannot be told."""
+    """Why a build seems slow or hanging beside Current by heartbeats; empty if it does not, or if it cannot be told.
+
+    A slot is in use until the server took the answer: that it took long may be the server's doing.
+    """
     if current.calls < ENOUGH or candidate.busy < LEAST_BUSY or candidate.watched < LEAST_WATCHED:
         return ""
     # Both are reckoned in the candidate's favour.
@@ -184,15 +206,16 @@ def slowness(candidate: Tally, current: Tally, options: ReleaseOptions) -> str:
     )
 
 
-def slow_activity(known: Latencies, options: ReleaseOptions) -> str:
+def slow_activity(told: Told, options: ReleaseOptions) -> str:
     """Which activity takes too long by the workers' own figures; empty if none does, or if it cannot be told.
 
     The middle call must take longer than nearly all of Current's: calls may differ much in length by themselves.
     """
-    for name in sorted(known.candidate.keys() & known.current.keys()):
-        theirs, ours = known.candidate[name], known.current[name]
-        most = max(options.max_slowdown * ours.p50, ours.p50 + LEAST_SLOWER, ours.p95)
-        if theirs.p50 > most:
+    for name in sorted(told.candidate.keys() & told.current.keys()):
+        theirs, ours = told.candidate[name], told.current[name]
+        if theirs.p50 is None or ours.p50 is None or ours.p95 is None:
+            continue
+        if theirs.p50 > max(options.max_slowdown * ours.p50, ours.p50 + LEAST_SLOWER, ours.p95):
             return (
                 f"half of its latest calls of {name} take {theirs.p50:.2f} s or longer where Current's "
                 f"take {ours.p50:.2f} s"
@@ -200,8 +223,45 @@ def slow_activity(known: Latencies, options: ReleaseOptions) -> str:
     return ""
 
 
+def stuck_activity(told: Told, options: ReleaseOptions) -> str:
+    """The same with the calls that are under way; what Current did not serve may take as long as it likes."""
+    for name in sorted(told.candidate.keys() & told.current.keys()):
+        theirs, ours = told.candidate[name], told.current[name]
+        if ours.calls < ENOUGH:
+            continue
+        takes = (theirs.busy + theirs.running) / (theirs.calls + UNFINISHED)
+        took = ours.busy / ours.calls
+        if takes > max(SHORTEST, options.max_slowdown * took, ours.p95 or 0.0):
+            return f"its calls of {name} take {takes:.1f} s or longer where Current's take {took:.1f} s"
+    return ""
+
+
+def slow_or_doubtful(
+    candidate: Tally, current: Tally, options: ReleaseOptions, told: Told
+) -> Judgement | None:
+    """What speaks against a build in how long its calls take; None if nothing does.
+
+    Heartbeats make it doubtful. The workers themselves, or that they alone do not answer, tell that it is slow.
+    """
+    if slow := slow_activity(told, options):
+        return Judgement(verdict=Verdict.FAIL, reason=slow)
+    seems = slowness(candidate, current, options)
+    if not seems:
+        return None
+    match told.heard:
+        case Heard.ANSWER:
+            slow = stuck_activity(told, options)
+        case Heard.SILENCE:
+            slow = f"{seems}, and its workers do not answer"
+        case Heard.NOTHING_TO_COMPARE if candidate.watched >= LEAST_WATCHED_ALONE:
+            slow = seems
+        case _:
+            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"{seems}; its workers did not tell yet")
+    return Judgement(verdict=Verdict.FAIL, reason=slow) if slow else None
+
+
 def judge(
-    candidate: Tally, current: Tally, before: Tally, options: ReleaseOptions, known: Latencies = UNKNOWN
+    candidate: Tally, current: Tally, before: Tally, options: ReleaseOptions, told: Told = UNTOLD
 ) -> Judgement:
     """Judge a build.
 
@@ -210,21 +270,21 @@ def judge(
         current: what Current did over the same time, or over the ramp where it gets no calls any more.
         before: what Current had done until then.
         options: of the release.
-        known: how long calls take by the workers' own figures, as far as they told.
+        told: how long calls take by the workers' own figures, as far as they told.
     """
     rate = borne(options, (current, before))
-    told = f"{candidate.failed} of {candidate.calls} calls failed, {rate:.1%} are borne"
+    counted = f"{candidate.failed} of {candidate.calls} calls failed, {rate:.1%} are borne"
     if candidate.excused:
-        told += f"; {candidate.excused} tries of calls that Current fails too are not counted"
+        counted += f"; {candidate.excused} tries of calls that Current fails too are not counted"
     if is_clearly_failing(candidate, rate):
-        return Judgement(verdict=Verdict.FAIL, reason=told)
-    if slow := slowness(candidate, current, options) or slow_activity(known, options):
-        return Judgement(verdict=Verdict.FAIL, reason=slow)
+        return Judgement(verdict=Verdict.FAIL, reason=counted)
+    if against := slow_or_doubtful(candidate, current, options, told):
+        return against
     if candidate.calls < options.min_calls:
         return Judgement(
             verdict=Verdict.INCONCLUSIVE,
-            reason=f"{told}; a verdict needs {options.min_calls} calls",
+            reason=f"{counted}; a verdict needs {options.min_calls} calls",
         )
     if candidate.rate > rate:
-        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"{told}; that may be chance")
-    return Judgement(verdict=Verdict.PASS, reason=told)
+        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"{counted}; that may be chance")
+    return Judgement(verdict=Verdict.PASS, reason=counted)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -9,10 +11,10 @@ from temporalio.client import Client
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
-from pipeline.gates.plan import latest
+from pipeline.gates.plan import latest, merged
 from pipeline.gates.probing import Target, probe
 from pipeline.models import Value
-from pipeline.rollout.judge import Latencies, Latency
+from pipeline.rollout.judge import ENOUGH, Heard, Told, Work
 from pipeline.worker.probe import ProbeRequest, Reference, Served
 from pipeline.worker.served import percentile
 
@@ -26,20 +28,40 @@ MOST_ASKED = 4
 AT_THE_END = 3.0
 """Seconds that the end of an observation waits for the figures; without them it is judged by the others alone."""
 PATIENCE = 2
-"""After so many times without an answer nobody is asked any more."""
+"""After so many times without an answer, others are told of nobody any more, and a build is called silent."""
+LAST_PATIENCE = 4
+"""A build is after so many, though nobody else answers either."""
+AGAIN = 3.0
+"""Seconds after which a build that seems slow is asked again."""
 
 log = logging.getLogger(__name__)
 
 
-def latencies(answers: Iterable[Sequence[Served]]) -> dict[str, Latency]:
-    """How long the latest calls took, of the activities that had enough of them. Pure."""
-    named = latest(answers, ASKED)
-    return {name: _latency(calls[:COUNTED]) for name, calls in named.items() if len(calls) == ASKED}
+def work(answers: Iterable[Sequence[Served]]) -> dict[str, Work]:
+    """What several workers tell of each activity, or one of them that was asked more than once. Pure."""
+    told = list(answers)
+    ended, running = latest(told, ASKED), _running(told)
+    return {name: _work(ended.get(name, ()), running.get(name, ())) for name in ended.keys() | running.keys()}
 
 
-def _latency(calls: Sequence[Reference]) -> Latency:
-    ordered = sorted(call.seconds for call in calls)
-    return Latency(p50=percentile(ordered, 0.5) or 0.0, p95=percentile(ordered, 0.95) or 0.0)
+def _running(answers: Iterable[Sequence[Served]]) -> dict[str, tuple[Reference, ...]]:
+    found: dict[str, list[Sequence[Reference]]] = {}
+    for served in answers:
+        for each in served:
+            found.setdefault(each.activity, []).append(each.running)
+    return {activity: merged(lists) for activity, lists in found.items()}
+
+
+def _work(ended: Sequence[Reference], running: Iterable[Reference]) -> Work:
+    counted = sorted(call.seconds for call in ended[:COUNTED])
+    are_enough = len(ended) == ASKED
+    return Work(
+        calls=len(counted),
+        busy=sum(counted),
+        running=sum(call.seconds for call in running),
+        p50=percentile(counted, 0.5) if are_enough else None,
+        p95=percentile(counted, 0.95) if are_enough else None,
+    )
 
 
 class Side(Value):
@@ -51,30 +73,45 @@ class Side(Value):
 
 
 class Figures:
-    """The latest figures of a candidate and Current; read in the background, one reading at a time."""
+    """What the workers of a candidate and of Current told last; read in the background, one reading at a time."""
 
-    def __init__(self, client: Client, algorithm: str, known: Latencies) -> None:
-        self.known = known
+    def __init__(self, client: Client, algorithm: str, told: Told) -> None:
+        self.told = told
         self._client = client
         self._algorithm = algorithm
         self._read_at: dict[str, int] = {}
         self._unanswered = 0
+        self._asked_at = -math.inf
+        self._is_doubted = False
         self._reading: asyncio.Task[None] | None = None
 
-    def want(self, candidate: Side, current: Side) -> None:
-        """Read what is new, unless that is under way or nobody answers."""
+    def want(self, candidate: Side, current: Side, *, doubtful: bool = False) -> None:
+        """Read what is new, unless that is under way or nobody answers; of a doubtful build, what runs now."""
+        if doubtful and not self._is_doubted:  # what was told before says nothing of that
+            self.told = self.told.model_copy(update={"heard": Heard.NOTHING})
+            self._asked_at = -math.inf
+        self._is_doubted = doubtful
         is_reading = self._reading is not None and not self._reading.done()
-        if is_reading or self._unanswered >= PATIENCE or candidate.calls < ASKED:
+        if is_reading or not (self._is_due() if doubtful else self._is_worth_it(candidate)):
             return
-        if self._is_new(candidate):
-            self._reading = asyncio.create_task(self._read(candidate, current))
+        # After promotion the build before has no calls any more, and needs to be asked once; but that it
+        # answers now tells the silence of the other from the server's.
+        sides = [candidate, current] if doubtful or self._is_new(current) else [candidate]
+        self._asked_at = time.monotonic()
+        self._reading = asyncio.create_task(self._read(sides, candidate, current))
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._asked_at > AGAIN
+
+    def _is_worth_it(self, candidate: Side) -> bool:
+        return self._unanswered < PATIENCE and candidate.calls >= ASKED and self._is_new(candidate)
 
     def _is_new(self, side: Side) -> bool:
         return side.calls > self._read_at.get(side.build_id, 0)
 
-    async def at_the_end(self, candidate: Side, current: Side) -> None:
+    async def at_the_end(self, candidate: Side, current: Side, *, doubtful: bool = False) -> None:
         """Read once more, before a build passes."""
-        self.want(candidate, current)
+        self.want(candidate, current, doubtful=doubtful)
         if self._reading is not None:
             await asyncio.wait({self._reading}, timeout=AT_THE_END)
 
@@ -84,28 +121,38 @@ class Figures:
             self._reading.cancel()
             await asyncio.wait({self._reading}, timeout=AT_THE_END)
 
-    async def _read(self, candidate: Side, current: Side) -> None:
-        # After promotion the build before has no calls any more: it is asked once.
-        sides = [candidate, current] if self._is_new(current) else [candidate]
-        try:
-            async with asyncio.timeout(ASKING.total_seconds()):
-                told = await asyncio.gather(*(self._of(side) for side in sides))
-        except (RPCError, TemporalError, TimeoutError):
-            log.debug("the workers' figures could not be read", exc_info=True)
-            told = [None]
-        answered = {side.build_id: each for side, each in zip(sides, told, strict=False) if each is not None}
+    async def _read(self, sides: Sequence[Side], candidate: Side, current: Side) -> None:
+        answers = await asyncio.gather(*(self._of(side) for side in sides))
+        answered = {
+            side.build_id: each for side, each in zip(sides, answers, strict=True) if each is not None
+        }
         self._unanswered = 0 if len(answered) == len(sides) else self._unanswered + 1
-        self.known = Latencies(
-            candidate=answered.get(candidate.build_id, self.known.candidate),
-            current=answered.get(current.build_id, self.known.current),
-        )
+        theirs = answered.get(candidate.build_id, self.told.candidate)
+        ours = answered.get(current.build_id, self.told.current)
+        heard = self._heard(candidate.build_id in answered, current.build_id in answered, ours)
+        self.told = Told(heard=heard, candidate=theirs, current=ours)
 
-    async def _of(self, side: Side) -> Mapping[str, Latency] | None:
+    def _heard(self, candidate: bool, current: bool, told: Mapping[str, Work]) -> Heard:
+        is_comparable = any(work.calls >= ENOUGH for work in told.values())
+        if candidate and is_comparable:
+            return Heard.ANSWER
+        if self._unanswered >= (PATIENCE if current else LAST_PATIENCE):
+            return Heard.NOTHING_TO_COMPARE if candidate else Heard.SILENCE
+        return Heard.NOTHING
+
+    async def _of(self, side: Side) -> Mapping[str, Work] | None:
         """Ask one build's workers; None where none of them answers."""
         target = Target(deployment=self._algorithm, build_id=side.build_id, task_queue=self._algorithm)
         asked = ProbeRequest(references=ASKED)
         times = min(side.workers, MOST_ASKED)
-        answers = await asyncio.gather(*(probe(self._client, target, asked, ASKING) for _ in range(times)))
+        try:
+            async with asyncio.timeout(ASKING.total_seconds()):
+                answers = await asyncio.gather(
+                    *(probe(self._client, target, asked, ASKING) for _ in range(times))
+                )
+        except (RPCError, TemporalError, TimeoutError):
+            log.debug("the workers' figures could not be read", exc_info=True)
+            return None
         self._read_at[side.build_id] = side.calls
         told = [answer.served for answer in answers if answer is not None]
-        return latencies(told) if told else None
+        return work(told) if told else None

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
 from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
@@ -15,7 +16,7 @@ from pipeline.gates import Verdict
 from pipeline.models import Value, is_placeholder
 from pipeline.rollout import diagnosis
 from pipeline.rollout.faults import fault_of
-from pipeline.rollout.judge import UNKNOWN, Judgement, Latencies, Meter, Tally, judge
+from pipeline.rollout.judge import UNTOLD, Heard, Judgement, Meter, Tally, Told, judge, slowness
 from pipeline.rollout.latencies import Figures, Side
 from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, Reference
 from pipeline.rollout.pending import PendingCall, pending_calls
@@ -44,7 +45,7 @@ class Seen(Value):
     workflows: tuple[str, ...] = ()
     """Those that were seen to have a call with the candidate."""
     troubled: Troubled = Troubled()
-    latencies: Latencies = UNKNOWN
+    told: Told = UNTOLD
 
     def with_calls(
         self, calls: Sequence[PendingCall], candidate: str, current: str | None, *, first: bool
@@ -166,7 +167,9 @@ class Observer:
     async def observe(self, request: ObserveRequest) -> Observed:
         """Judge a candidate until it is clearly bad, good for long enough, or the time is over."""
         seen = _from_heartbeat() or _begun(request)
-        figures = Figures(self._client, request.candidate.algorithm, seen.latencies)
+        if not _is_comparable(request):
+            seen = seen.model_copy(update={"told": Told(heard=Heard.NOTHING_TO_COMPARE)})
+        figures = Figures(self._client, request.candidate.algorithm, seen.told)
         try:
             return await self._observe(request, seen, figures)
         finally:
@@ -179,12 +182,15 @@ class Observer:
             workers = await self._deployments.workers(request.candidate.deployment)
             mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
             seen = _read(seen, mine, others)
-            if now - scanned > _pause(request):
+            is_due = now - scanned > _pause(request)
+            if is_due:
                 seen = await self._scan(request, seen, first=not scanned)
                 scanned = now
-                if sides := _sides(request, seen, mine, others):
-                    figures.want(*sides)
-            seen = seen.model_copy(update={"latencies": figures.known})
+            is_doubtful = bool(slowness(*_tallies(request, seen), request.options))
+            sides = _sides(request, seen, mine, others)
+            if sides and (is_due or is_doubtful):
+                figures.want(*sides, doubtful=is_doubtful)
+            seen = seen.model_copy(update={"told": figures.told})
             activity.heartbeat(seen)
             ours.read(mine, now)
             theirs.read(others, now)
@@ -192,11 +198,11 @@ class Observer:
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
-                if judged.verdict is not Verdict.FAIL and (sides := _sides(request, seen, mine, others)):
-                    await figures.at_the_end(*sides)
+                if sides and judged.verdict is not Verdict.FAIL:
+                    await figures.at_the_end(*sides, doubtful=is_doubtful)
                 if seen.troubled.before:
                     seen = await self._scan(request, seen)
-                seen = seen.model_copy(update={"latencies": figures.known})
+                seen = seen.model_copy(update={"told": figures.told})
                 judged = conclusion(request, seen)
             if judged:
                 return Observed(
@@ -266,11 +272,15 @@ def _told(request: ObserveRequest, seen: Seen, judgement: Judgement) -> Judged:
 
 
 def _judgement(request: ObserveRequest, seen: Seen) -> Judgement:
-    candidate = seen.judged_by(request.candidate.build_id)
+    return judge(*_tallies(request, seen), seen.current.before, request.options, seen.told)
+
+
+def _tallies(request: ObserveRequest, seen: Seen) -> tuple[Tally, Tally]:
+    """The candidate's figures, and those it is compared with."""
     current = seen.tally(seen.current, request.current)
     # After promotion Current is the candidate, and the one before it has no calls to be compared with.
     beside = current if current.calls >= request.reference.calls else request.reference
-    return judge(candidate, beside, seen.current.before, request.options, seen.latencies)
+    return seen.judged_by(request.candidate.build_id), beside
 
 
 def _read(seen: Seen, mine: Iterable[Worker], others: Iterable[Worker]) -> Seen:
@@ -285,16 +295,22 @@ def _begun(request: ObserveRequest) -> Seen:
     return Seen(candidate=counters.candidate, current=counters.current, troubled=counters.troubled)
 
 
+def _is_comparable(request: ObserveRequest) -> bool:
+    """Whether workers' own figures tell: of batch calls and others they tell one, and a placeholder has none."""
+    current = request.current
+    is_other = current not in (None, request.candidate.build_id) and not is_placeholder(current)
+    return is_other and not request.candidate.batch
+
+
 def _sides(
     request: ObserveRequest, seen: Seen, mine: Sequence[Worker], others: Sequence[Worker]
 ) -> tuple[Side, Side] | None:
-    """Whom to ask how long calls take; nobody where nothing is comparable, as batch calls or a placeholder."""
-    current = request.current
-    if current in (None, request.candidate.build_id) or is_placeholder(current) or request.candidate.batch:
+    """Whom to ask how long calls take."""
+    if request.current is None or not _is_comparable(request):
         return None
     return (
         Side(build_id=request.candidate.build_id, workers=len(mine), calls=seen.candidate.total),
-        Side(build_id=current, workers=len(others), calls=seen.current.total),
+        Side(build_id=request.current, workers=len(others), calls=seen.current.total),
     )
 
 
@@ -309,7 +325,10 @@ def _pause(request: ObserveRequest) -> float:
 
 def _from_heartbeat() -> Seen | None:
     details = activity.info().heartbeat_details
-    return Seen.model_validate(details[0]) if details else None
+    # Another version of the toolkit may have been at it before: then it is observed anew.
+    with contextlib.suppress(ValidationError):
+        return Seen.model_validate(details[0]) if details else None
+    return None
 
 
 async def _looks() -> AsyncIterator[float]:

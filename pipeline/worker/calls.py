@@ -1,7 +1,6 @@
 """The calls that this host runs: checked before they start, entered when they end, given up when the host must."""
 
 import asyncio
-import time
 from typing import Any
 
 from temporalio import activity
@@ -78,12 +77,14 @@ class _Call(ActivityInboundInterceptor):
         info = activity.info()
         if info.is_local:
             return await self.next.execute_activity(input)
-        begun = time.perf_counter()
+        call = self._ledger.begun(info)
         try:
             require_count(info.activity_type, input.fn, list(input.args))
             answer = await self.next.execute_activity(input)
+            self._ledger.answered(call)
         except Exception:
-            self._ledger.failed(info)
+            self._ledger.failed(call)
             raise
-        self._ledger.answered(info, time.perf_counter() - begun)
+        finally:
+            self._ledger.ended(call)
         return answer

@@ -53,7 +53,13 @@ class Reference(_Frozen):
     seconds: float
 
 
-class Served(_Frozen):
+class _Told(_Frozen):
+    """What a worker tells: its host may be newer than who asks."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Served(_Told):
     """What one worker answered of one activity since it started."""
 
     activity: str
@@ -62,6 +68,10 @@ class Served(_Frozen):
     p50: float | None = Field(description="seconds, of the latest calls")
     p95: float | None
     references: tuple[Reference, ...] = Field(description="the latest calls that were answered, newest first")
+    running: tuple[Reference, ...] = Field(
+        default=(),
+        description="calls that are under way, and the seconds since they began, the longest first",
+    )
 
 
 class Example(_Frozen):
@@ -93,7 +103,7 @@ class Caller(_Frozen):
     maximum_attempts: int = Field(description="0: no limit")
 
 
-class Tried(_Frozen):
+class Tried(_Told):
     """What came of a trial."""
 
     number: int
@@ -115,7 +125,7 @@ class SavedCall(_Frozen):
     last: bool = Field(default=False, description="whether its caller allows no attempt after this one")
 
 
-class Unread(_Frozen):
+class Unread(_Told):
     """A call whose state a build could not go on from; the reason holds none of the state."""
 
     call: SavedCall
@@ -134,7 +144,7 @@ class ProbeRequest(_Frozen):
     within: float | None = Field(default=None, description="seconds after which no further trial is begun")
 
 
-class ProbeAnswer(_Frozen):
+class ProbeAnswer(_Told):
     """What came of all trials, in their order, what was served, and which state could not be read."""
 
     tried: tuple[Tried, ...] = ()

@@ -1,10 +1,12 @@
-"""What this host served: the latest calls of each activity, and its figures."""
+"""What this host serves and served: the calls under way, the latest of each activity, and its figures."""
 
 import itertools
 import math
+import time
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from temporalio import activity
 
@@ -14,66 +16,102 @@ KEPT = 500
 """Latest calls of each activity."""
 LATENCIES = 500
 
-_Call = tuple[str | None, str | None, str | None, str, float]
+
+class Call(NamedTuple):
+    """Not the whole of what the SDK tells: it holds payloads, and each call of production passes here."""
+
+    activity: str
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    activity_id: str
+    begun: float
+    """By this process's own clock, in seconds."""
+
+
+_Ended = tuple[Call, float]
 
 
 @dataclass
 class _Activity:
     calls: int = 0
     failures: int = 0
+    running: set[Call] = field(default_factory=set)
     latencies: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES))
-    latest: deque[_Call] = field(default_factory=lambda: deque(maxlen=KEPT))
+    latest: deque[_Ended] = field(default_factory=lambda: deque(maxlen=KEPT))
 
 
 class Ledger:
-    """Counts calls as they end. It keeps no payload."""
+    """Knows calls from their beginning to their end. It keeps no payload."""
 
     def __init__(self) -> None:
         self._activities: defaultdict[str, _Activity] = defaultdict(_Activity)
 
-    def answered(self, info: activity.Info, seconds: float) -> None:
-        """Enter a call that was answered."""
-        its = self._activities[info.activity_type]
+    def begun(self, info: activity.Info) -> Call:
+        """Enter a call that begins. Each one that is begun has to be given to `ended` once, however it ends."""
+        call = Call(
+            info.activity_type,
+            info.workflow_id or "",
+            info.workflow_run_id or "",
+            info.workflow_type or "",
+            info.activity_id,
+            time.perf_counter(),
+        )
+        self._activities[call.activity].running.add(call)
+        return call
+
+    def answered(self, call: Call) -> None:
+        """Enter that a call was answered."""
+        its, seconds = self._activities[call.activity], _age(call)
         its.calls += 1
         its.latencies.append(seconds)
-        if info.workflow_id:
-            # Not the whole of it: it holds payloads, and each call of production passes here.
-            its.latest.append(
-                (info.workflow_id, info.workflow_run_id, info.workflow_type, info.activity_id, seconds)
-            )
+        if call.workflow_id:
+            its.latest.append((call, seconds))
 
-    def failed(self, info: activity.Info) -> None:
-        """Enter a call that raised."""
-        its = self._activities[info.activity_type]
+    def failed(self, call: Call) -> None:
+        """Enter that a call raised."""
+        its = self._activities[call.activity]
         its.calls += 1
         its.failures += 1
 
+    def ended(self, call: Call) -> None:
+        """Enter that a call runs no more."""
+        self._activities[call.activity].running.discard(call)
+
     @activity.defn(name=SERVED)
     async def served(self, most: int) -> list[Served]:
-        """What was served, with at most so many calls of each activity."""
+        """What is and was served, with at most so many calls of each activity."""
         return [_served(name, its, most) for name, its in sorted(self._activities.items())]
 
 
 def _served(name: str, its: _Activity, most: int) -> Served:
     latencies = sorted(its.latencies)
+    longest_first = sorted(((call, _age(call)) for call in its.running), key=lambda pair: -pair[1])
     return Served(
         activity=name,
         calls=its.calls,
         failures=its.failures,
         p50=percentile(latencies, 0.5),
         p95=percentile(latencies, 0.95),
-        references=tuple(_reference(call) for call in itertools.islice(reversed(its.latest), most)),
+        references=_references(reversed(its.latest), most),
+        running=_references((pair for pair in longest_first if pair[0].workflow_id), most),
     )
 
 
-def _reference(call: _Call) -> Reference:
-    workflow_id, run_id, workflow_type, activity_id, seconds = call
-    return Reference(
-        workflow_id=workflow_id or "",
-        run_id=run_id or "",
-        workflow_type=workflow_type or "",
-        activity_id=activity_id,
-        seconds=seconds,
+def _age(call: Call) -> float:
+    return time.perf_counter() - call.begun
+
+
+def _references(calls: Iterable[_Ended], most: int) -> tuple[Reference, ...]:
+    return tuple(
+        Reference(
+            workflow_id=call.workflow_id,
+            run_id=call.run_id,
+            workflow_type=call.workflow_type,
+            activity_id=call.activity_id,
+            seconds=seconds,
+        )
+        for call, seconds in itertools.islice(calls, most)
     )
 
 

@@ -13,7 +13,7 @@ from pipeline.deployments import Deployments, Status
 from pipeline.errors import ConduitError
 from pipeline.models import Build, Environment
 from pipeline.options.release import ReleaseOptions, ramp_step
-from pipeline.rollout.judge import FEWEST_FAILURES, UNKNOWN
+from pipeline.rollout.judge import FEWEST_FAILURES, UNTOLD, Heard
 from pipeline.rollout.latencies import ASKED, Figures, Side
 from pipeline.rollout.pending import pending_calls
 from pipeline.rollout.troubled import AGAIN
@@ -187,18 +187,26 @@ async def test_workers_tell_how_long_their_calls_take_and_who_does_not_answer_ho
     async with running_load(client, Calling(algorithm=stage.algorithm), 16) as load:
         await eventually(lambda: has_answered(load, ASKED))
         await load.finish()
-    figures = Figures(client, stage.algorithm, UNKNOWN)
-    beside = Side(build_id=live, workers=1, calls=ASKED)
-    await figures.at_the_end(beside, beside.model_copy(update={"build_id": "nobody"}))
+    figures = Figures(client, stage.algorithm, UNTOLD)
+    known = Side(build_id=live, workers=1, calls=ASKED)
+    nobody = known.model_copy(update={"build_id": "nobody"})
+    await figures.at_the_end(known, nobody)
     await figures.close()
-    assert figures.known == UNKNOWN
-    figures = Figures(client, stage.algorithm, UNKNOWN)
-    figures.want(beside, beside)
+    assert (figures.told.heard, figures.told.current) == (Heard.NOTHING, {})
+    figures = Figures(client, stage.algorithm, UNTOLD)
+    figures.want(known, known)
 
-    async def are_known() -> bool:
-        return figures.known != UNKNOWN
+    async def is_told() -> bool:
+        return figures.told.heard is Heard.ANSWER
 
-    await eventually(are_known)
-    assert set(figures.known.candidate) == {"measure"}
-    latency = figures.known.candidate["measure"]
-    assert 0.05 <= latency.p50 <= latency.p95
+    await eventually(is_told)
+    assert set(figures.told.candidate) == {"measure"}
+    work = figures.told.candidate["measure"]
+    assert 0.05 <= (work.p50 or 0.0) <= (work.p95 or 0.0)
+
+    async def is_silent() -> bool:
+        figures.want(nobody, known, doubtful=True)
+        return figures.told.heard is Heard.SILENCE
+
+    await eventually(is_silent)
+    await figures.close()

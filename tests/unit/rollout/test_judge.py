@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from pipeline.deployments import Worker
 from pipeline.gates import Verdict
 from pipeline.options.release import ReleaseOptions
-from pipeline.rollout.judge import LEAST_SLOWER, Latencies, Latency, Meter, Tally, borne, chance, judge
+from pipeline.rollout.judge import (
+    LEAST_SLOWER,
+    LEAST_WATCHED_ALONE,
+    Heard,
+    Meter,
+    Tally,
+    Told,
+    Work,
+    borne,
+    chance,
+    judge,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OPTIONS = ReleaseOptions()
@@ -61,25 +72,67 @@ def test_what_fails_on_current_too_is_not_held_against_the_build() -> None:
     assert verdict(30, 9, Tally(calls=3, failed=3)) is Verdict.FAIL
 
 
-def test_a_build_whose_calls_do_not_end_is_slow() -> None:
-    current = Tally(calls=100, busy=20)
-    hanging = judge(Tally(calls=0, busy=16, watched=5), current, NONE, OPTIONS)
+CURRENT = Tally(calls=100, busy=20)
+HANGING = Tally(calls=0, busy=16, watched=5)
+
+
+def hearing(heard: Heard, **of: Work) -> Told:
+    return Told(heard=heard, candidate=of, current={"m": Work(calls=20, busy=4)})
+
+
+def verdict_on(candidate: Tally, told: Told) -> Verdict:
+    return judge(candidate, CURRENT, NONE, OPTIONS, told).verdict
+
+
+def test_a_build_whose_calls_do_not_end_is_slow_if_its_workers_say_so_too() -> None:
+    told = hearing(Heard.ANSWER, m=Work(running=60))
+    hanging = judge(HANGING, CURRENT, NONE, OPTIONS, told)
     assert hanging.verdict is Verdict.FAIL
     assert "0.2 s" in hanging.reason
-    assert judge(Tally(calls=0, busy=14, watched=60), current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
+    too_soon = HANGING.model_copy(update={"busy": 14, "watched": 60})
+    assert verdict_on(too_soon, told) is Verdict.INCONCLUSIVE
+
+
+def test_a_server_that_stands_still_makes_no_build_slow() -> None:
+    stood = Tally(calls=30, busy=90, watched=9)  # all slots in use, and their calls had ended long ago
+    assert verdict_on(stood, hearing(Heard.ANSWER, m=Work(calls=20, busy=4))) is Verdict.PASS
+
+
+def test_a_doubtful_build_does_not_pass_before_its_workers_tell() -> None:
+    doubtful = Tally(calls=30, busy=90, watched=9)
+    assert verdict_on(doubtful, hearing(Heard.NOTHING)) is Verdict.INCONCLUSIVE
+    assert verdict_on(doubtful, hearing(Heard.SILENCE)) is Verdict.FAIL
+
+
+def test_where_nobody_can_be_asked_heartbeats_have_to_say_it_for_longer() -> None:
+    told = Told(heard=Heard.NOTHING_TO_COMPARE)
+    assert verdict_on(HANGING, told) is Verdict.INCONCLUSIVE
+    assert verdict_on(HANGING.model_copy(update={"watched": LEAST_WATCHED_ALONE}), told) is Verdict.FAIL
+
+
+def test_an_activity_that_current_did_not_serve_may_take_its_time() -> None:
+    long_one = Work(calls=0, running=600)
+    assert verdict_on(HANGING, hearing(Heard.ANSWER, new=long_one)) is Verdict.INCONCLUSIVE
+    assert verdict_on(HANGING, hearing(Heard.ANSWER, new=long_one, m=Work(running=60))) is Verdict.FAIL
+
+
+def test_one_long_call_or_lengths_that_current_has_too_are_no_slowness() -> None:
+    one_long = Work(calls=20, busy=4, running=15)
+    assert verdict_on(HANGING, hearing(Heard.ANSWER, m=one_long)) is Verdict.INCONCLUSIVE
+    mixed = Told(
+        heard=Heard.ANSWER,
+        candidate={"m": Work(calls=2, busy=1, running=40)},
+        current={"m": Work(calls=20, busy=30, p50=0.1, p95=14.0)},
+    )
+    assert verdict_on(HANGING, mixed) is Verdict.INCONCLUSIVE
 
 
 def test_a_build_that_takes_ten_times_as_long_is_slow_and_one_that_takes_twice_is_not() -> None:
-    current = Tally(calls=200, busy=60)
-    assert judge(Tally(calls=30, busy=90, watched=9), current, NONE, OPTIONS).verdict is Verdict.FAIL
-    assert judge(Tally(calls=30, busy=20, watched=9), current, NONE, OPTIONS).verdict is Verdict.PASS
-
-
-def test_a_server_that_stands_still_for_a_moment_makes_no_build_slow() -> None:
-    current = Tally(calls=100, busy=20)
-    at_once = Tally(calls=9, busy=23, watched=1.2)  # twenty calls at once, and none ended for a second
-    assert judge(at_once, current, NONE, OPTIONS).verdict is Verdict.INCONCLUSIVE
-    assert judge(at_once.model_copy(update={"watched": 5.0}), current, NONE, OPTIONS).verdict is Verdict.FAIL
+    slow = hearing(Heard.ANSWER, m=Work(calls=20, busy=40))
+    twice = hearing(Heard.ANSWER, m=Work(calls=20, busy=8))
+    assert verdict_on(Tally(calls=30, busy=90, watched=9), slow) is Verdict.FAIL
+    assert verdict_on(Tally(calls=30, busy=90, watched=9), twice) is Verdict.PASS
+    assert verdict_on(Tally(calls=30, busy=20, watched=9), slow) is Verdict.PASS
 
 
 def test_slowness_needs_a_current_build_to_compare_with() -> None:
@@ -123,13 +176,13 @@ def test_busy_is_the_time_that_slots_were_in_use() -> None:
     assert meter.tally.busy == pytest.approx(8.0)
 
 
-def at(p50: float, p95: float | None = None) -> dict[str, Latency]:
-    return {"m": Latency(p50=p50, p95=p50 if p95 is None else p95)}
+def at(p50: float, p95: float | None = None) -> dict[str, Work]:
+    return {"m": Work(p50=p50, p95=p50 if p95 is None else p95)}
 
 
-def by_figures(candidate: dict[str, Latency], current: dict[str, Latency]) -> Verdict:
-    known = Latencies(candidate=candidate, current=current)
-    return judge(Tally(calls=100), Tally(calls=100), NONE, OPTIONS, known).verdict
+def by_figures(candidate: dict[str, Work], current: dict[str, Work]) -> Verdict:
+    told = Told(candidate=candidate, current=current)
+    return judge(Tally(calls=100), Tally(calls=100), NONE, OPTIONS, told).verdict
 
 
 @pytest.mark.parametrize(
@@ -142,11 +195,11 @@ def by_figures(candidate: dict[str, Latency], current: dict[str, Latency]) -> Ve
         (at(60), at(10), Verdict.FAIL),
         (at(0.5), {}, Verdict.PASS),
         ({}, at(0.05), Verdict.PASS),
-        ({"other": Latency(p50=9, p95=9)}, at(0.05), Verdict.PASS),
+        ({"other": Work(p50=9, p95=9)}, at(0.05), Verdict.PASS),
     ],
 )
 def test_workers_own_figures_show_slowness_below_a_second(
-    candidate: dict[str, Latency], current: dict[str, Latency], expected: Verdict
+    candidate: dict[str, Work], current: dict[str, Work], expected: Verdict
 ) -> None:
     assert by_figures(candidate, current) is expected
 
@@ -170,5 +223,5 @@ def test_no_build_is_slow_that_is_not_much_slower_in_every_way(
 def test_figures_of_latency_never_speak_for_a_build(calls: int, failed: int, known: bool) -> None:
     tally = Tally(calls=calls, failed=min(calls, failed))
     without = judge(tally, NONE, NONE, OPTIONS).verdict
-    slow = Latencies(candidate=at(9), current=at(1) if known else {})
+    slow = Told(candidate=at(9), current=at(1) if known else {})
     assert judge(tally, NONE, NONE, OPTIONS, slow).verdict is (Verdict.FAIL if known else without)
