@@ -25,6 +25,8 @@ LEAST_WATCHED = 5.0
 """Seconds for which it was watched before that."""
 LEAST_WATCHED_ALONE = 20.0
 """The same where nobody else tells: a server that stands still keeps all slots in use, as a slow build does."""
+LONGEST_LOOK = 3.0
+"""Seconds between two looks that count at most: how busy a build was in a longer gap was not seen."""
 SHORTEST = 1.0
 """Seconds of a call below which heartbeats, one a second, cannot tell how long it takes."""
 UNFINISHED = 2
@@ -113,7 +115,7 @@ class Meter(Value):
         """Take in what the workers report now."""
         seen = tuple(workers)
         counts = {w.key: Count(processed=w.processed, failed=w.failed) for w in seen}
-        passed = max(0.0, (now - self.at).total_seconds()) if self.at else 0.0
+        passed = min(max(0.0, (now - self.at).total_seconds()), LONGEST_LOOK) if self.at else 0.0
         used = sum(worker.used_slots for worker in seen)
         return self.model_copy(
             update={

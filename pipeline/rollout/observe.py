@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,6 +32,11 @@ SILENT = 10.0
 """Seconds without a heartbeat after which a worker that runs is taken for stuck."""
 SCAN_LIMIT = 3.0
 """Seconds that a change of routing waits for a look at the callers."""
+STALL = 4.0
+"""Seconds without an answer after which the server stood still, or this machine did. What it gave up then, and which
+workers were not heard, is no build's doing."""
+RECOVERY = 5.0
+"""Seconds after that in which it shows."""
 FIRST_SCAN, LAST_SCAN = 3.0, 15.0
 """Seconds between two looks at the callers, which cost a request for each: at first, and in the end."""
 
@@ -42,27 +48,30 @@ class Seen(Value):
     current: Meter = Meter()
     timed_out: Mapping[str, tuple[str, ...]] = {}
     """Attempts that the server gave up, by build; the workers' counters do not have them."""
+    excused: tuple[str, ...] = ()
+    """Attempts that it gave up before that, or when it stood still."""
     workflows: tuple[str, ...] = ()
     """Those that were seen to have a call with the candidate."""
     troubled: Troubled = Troubled()
     told: Told = UNTOLD
 
     def with_calls(
-        self, calls: Sequence[PendingCall], candidate: str, current: str | None, *, first: bool
+        self, calls: Sequence[PendingCall], candidate: str, current: str | None, *, excused: bool
     ) -> "Seen":
-        """Take in what callers wait for."""
+        """Take in what callers wait for; `excused`: what timed out until now is nobody's doing."""
         troubled = self.troubled.read(calls, candidate, current)
-        timed_out = {build: set(keys) for build, keys in self.timed_out.items()}
-        reached = set(self.workflows)
-        for call in calls:
-            if call.build_id == candidate:
-                reached.add(call.workflow_id)
-            if call.timed_out and not call.running and not first and call.key not in troubled.before:
-                timed_out.setdefault(call.build_id, set()).add(f"{call.key}/{call.attempt}")
+        given_up = {f"{call.key}/{call.attempt}": call for call in calls if call.timed_out}
+        aside = {*self.excused, *given_up} if excused else set(self.excused)
+        timed_out = {build: set(attempts) for build, attempts in self.timed_out.items()}
+        for attempt, call in given_up.items():
+            if not call.running and attempt not in aside and call.key not in troubled.before:
+                timed_out.setdefault(call.build_id, set()).add(attempt)
+        reached = {call.workflow_id for call in calls if call.build_id == candidate}
         return self.model_copy(
             update={
-                "timed_out": {build: tuple(sorted(keys)) for build, keys in timed_out.items()},
-                "workflows": tuple(sorted(reached)),
+                "timed_out": {build: tuple(sorted(attempts)) for build, attempts in timed_out.items()},
+                "excused": tuple(sorted(aside)),
+                "workflows": tuple(sorted(reached.union(self.workflows))),
                 "troubled": troubled,
             }
         )
@@ -79,13 +88,13 @@ class Seen(Value):
         return counted.model_copy(update={"calls": counted.calls + more, "failed": counted.failed + more})
 
     @property
-    def excused(self) -> int:
+    def borne(self) -> int:
         """Failed attempts of the candidate, which its counters have, that are not held against it."""
         return min(self.troubled.failures, self.candidate.tally.failed)
 
     def judged_by(self, build_id: str) -> Tally:
         """The candidate's figures without what fails on Current too."""
-        tally, out = self.tally(self.candidate, build_id), self.excused
+        tally, out = self.tally(self.candidate, build_id), self.borne
         return tally.model_copy(
             update={"calls": tally.calls - out, "failed": tally.failed - out, "excused": out}
         )
@@ -118,6 +127,22 @@ class Beats:
     def all_silent(self, now: float, most: float) -> bool:
         """Whether none is heard: then it may be the server that does not hear."""
         return bool(self._moved) and all(now - moved > most for moved in self._moved.values())
+
+
+class Stalls:
+    """Tells by when the server answers whether it stood still lately."""
+
+    def __init__(self) -> None:
+        self._answered = time.monotonic()
+        self._until = -math.inf
+
+    def answered(self) -> bool:
+        """Take in an answer of the server; whether what it tells may come from a stall."""
+        now = time.monotonic()
+        if now - self._answered > STALL:
+            self._until = now + RECOVERY
+        self._answered = now
+        return now < self._until
 
 
 class Observer:
@@ -177,14 +202,15 @@ class Observer:
 
     async def _observe(self, request: ObserveRequest, seen: Seen, figures: Figures) -> Observed:
         scanned = 0.0
-        ours, theirs = Beats(), Beats()
+        ours, theirs, stalls = Beats(), Beats(), Stalls()
         async for now in _looks():
             workers = await self._deployments.workers(request.candidate.deployment)
             mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
             seen = _read(seen, mine, others)
-            is_due = now - scanned > _pause(request)
+            is_stalled = stalls.answered()
+            is_due = is_stalled or now - scanned > _pause(request)
             if is_due:
-                seen = await self._scan(request, seen, first=not scanned)
+                seen = await self._scan(request, seen, stalls, first=not scanned)
                 scanned = now
             is_doubtful = bool(slowness(*_tallies(request, seen), request.options))
             sides = _sides(request, seen, mine, others)
@@ -194,14 +220,14 @@ class Observer:
             activity.heartbeat(seen)
             ours.read(mine, now)
             theirs.read(others, now)
-            fault = await self._fault(request, ours, theirs, now)
+            fault = await self._fault(request, ours, theirs, now, is_stalled=is_stalled)
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
                 if sides and judged.verdict is not Verdict.FAIL:
                     await figures.at_the_end(*sides, doubtful=is_doubtful)
                 if seen.troubled.before:
-                    seen = await self._scan(request, seen)
+                    seen = await self._scan(request, seen, stalls)
                 seen = seen.model_copy(update={"told": figures.told})
                 judged = conclusion(request, seen)
             if judged:
@@ -213,9 +239,12 @@ class Observer:
                 )
         raise AssertionError("looks do not end")
 
-    async def _scan(self, request: ObserveRequest, seen: Seen, *, first: bool = False) -> Seen:
+    async def _scan(
+        self, request: ObserveRequest, seen: Seen, stalls: Stalls, *, first: bool = False
+    ) -> Seen:
         calls = await pending_calls(self._client, request.candidate.algorithm)
-        return seen.with_calls(calls, request.candidate.build_id, request.current, first=first)
+        excused = stalls.answered() or first
+        return seen.with_calls(calls, request.candidate.build_id, request.current, excused=excused)
 
     async def _failing(self, request: ObserveRequest, judged: Judged) -> tuple[PendingCall, ...]:
         if judged.verdict is not Verdict.FAIL:
@@ -223,7 +252,9 @@ class Observer:
         calls = await pending_calls(self._client, request.candidate.algorithm)
         return tuple(c for c in calls if c.build_id == request.candidate.build_id)
 
-    async def _fault(self, request: ObserveRequest, ours: Beats, theirs: Beats, now: float) -> Fault | None:
+    async def _fault(
+        self, request: ObserveRequest, ours: Beats, theirs: Beats, now: float, *, is_stalled: bool
+    ) -> Fault | None:
         build = request.candidate
         workers = await asyncio.to_thread(self._runtime.workers, build.algorithm)
         dead = [worker for worker in workers if worker.build_id == build.build_id and not worker.alive]
@@ -231,7 +262,7 @@ class Observer:
             return fault_of(diagnosis.death(dead[0], await self._log(request)))
         if ours.heard > request.replicas + 1:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
-        if ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
+        if not is_stalled and ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
             return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
         return None
 

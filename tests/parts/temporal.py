@@ -1,6 +1,7 @@
 """A real Temporal dev server that can be stopped and started again on the same port and database file."""
 
 import contextlib
+import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -80,6 +81,15 @@ class DevServer:
         """Stop the server and start it again on the same address and database."""
         self.stop(kill=kill)
         self.start()
+
+    def stand_still(self, seconds: float) -> None:
+        """Let the server do nothing for a while, as on a machine that has no time for it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self.start()

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from pipeline import errors
 from pipeline.deployments import Deployments
@@ -56,17 +57,22 @@ def commit(stage: Stage, release: str, files: Mapping[str, str] = GOOD) -> None:
     stage.repo.commit({**files, **pyproject, "README.md": uuid.uuid4().hex})
 
 
-def killed_at(process: subprocess.Popen[str], step: str) -> None:
-    """Kill the command, and the Rollout's worker in it, as soon as it tells of a step."""
+def until_step(process: subprocess.Popen[str], step: str) -> None:
+    """Wait until a command tells that it begins a step."""
     assert process.stderr is not None
     seen = []
     for line in process.stderr:
         seen.append(line)
         if line.strip() == f"… {step}":
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
             return
     raise AssertionError(f"{step} did not come: {''.join(seen)}")
+
+
+def killed_at(process: subprocess.Popen[str], step: str) -> None:
+    """Kill the command, and the Rollout's worker in it, as soon as it tells of a step."""
+    until_step(process, step)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,35 @@ def test_a_server_that_restarts_in_mid_ramp_only_delays(
         assert len(told["builds"]) == 2
     finally:
         conduit.clean_up()
+
+
+STALLED = QUICK.replace('"2s" }', '"8s" }').replace('watch = "2s"', 'watch = "10s"')
+STAGES = ["judge 50 %", "watch"]
+
+
+@pytest.mark.parametrize("step", STAGES)
+async def test_a_server_that_stands_still_makes_no_good_build_a_bad_one(
+    release_home: Path, own_server: DevServer, tmp_path: Path, step: str
+) -> None:
+    conduit = Conduit(home=release_home, environment=own_server.environment)
+    repo = research_repo(tmp_path / "repo", f"stalled-{STAGES.index(step)}", extra=STALLED)
+    repo.commit(activity("time.sleep(0.3)"))
+    arguments = ("deliver", "--project", str(repo.folder))
+    try:
+        await asyncio.to_thread(conduit.good, *arguments)
+        client = await Client.connect(own_server.address, data_converter=pydantic_data_converter)
+        async with running_load(client, Calling(algorithm=repo.algorithm, pause=0.1), 12) as load:
+            await eventually(load.answers, within=60)
+            repo.commit({"README.md": "better"})
+            process = conduit.start(*arguments)
+            await asyncio.to_thread(until_step, process, step)
+            await asyncio.to_thread(own_server.stand_still, 8.0)
+            out, err = await asyncio.to_thread(process.communicate, timeout=200)
+            called = await load.finish()
+    finally:
+        conduit.clean_up()
+    assert process.returncode == 0, out + err
+    assert all(one.right and not one.wrong for one in called)
 
 
 async def ramping(server: DevServer, algorithm: str) -> str | None:

@@ -101,15 +101,18 @@ def test_attempts_that_the_server_gave_up_count_once_each_as_failed() -> None:
     what = seen(0)
     for _ in range(2):
         what = what.with_calls(
-            [call("new", 2), call("new", 3), call("new", 4, running=True)], "new", "old", first=False
+            [call("new", 2), call("new", 3), call("new", 4, running=True)], "new", "old", excused=False
         )
     assert what.tally(what.candidate, "new") == Tally(calls=2, failed=2)
     assert len(what.workflows) == 3
 
 
 def test_what_had_timed_out_before_is_not_the_candidates_doing() -> None:
-    what = seen(0).with_calls([call("new")], "new", "old", first=True)
+    what = seen(0).with_calls([call("new")], "new", "old", excused=True)
+    what = what.with_calls([call("new")], "new", "old", excused=False)
     assert what.tally(what.candidate, "new") == Tally()
+    what = what.with_calls([call("new", 3)], "new", "old", excused=False)
+    assert what.tally(what.candidate, "new") == Tally(calls=1, failed=1)
 
 
 def test_a_worker_is_silent_when_its_heartbeat_stops_and_was_heard_before() -> None:

@@ -36,7 +36,7 @@ def seen(calls: int, failed: int, *looks: Sequence[PendingCall]) -> Seen:
     )
     now = Seen(candidate=meter, troubled=Troubled().anew(looks[0], NEW, OLD))
     for look in looks[1:]:
-        now = now.with_calls(look, NEW, OLD, first=False)
+        now = now.with_calls(look, NEW, OLD, excused=False)
     return now
 
 
