@@ -1,5 +1,6 @@
 """What a comparison finds, before it is put into words for callers or for readers."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -72,11 +73,19 @@ def joined(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def shown(value: Any, limit: int = 60) -> str:
-    """A value from a stranger's schema as one short line of JSON without control characters."""
+    """A value from a stranger's schema as one short line of JSON without control characters.
+
+    One that is cut ends in a digest of the whole: lines are compared, and approved, in the values' place.
+    """
     text = json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = json.dumps(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return text if len(text) <= limit else f"{text[: limit - 8]}…#{digest(text)}"
+
+
+def digest(text: str) -> str:
+    """A few digits that tell long texts apart."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
 
 
 def child(path: str, name: str) -> str:

@@ -1,8 +1,9 @@
 """Which member of a union was meant, and how to name what is taken."""
 
+import json
 from collections.abc import Iterable
 
-from pipeline.contract.findings import shown
+from pipeline.contract.findings import digest, shown
 from pipeline.contract.schema import TYPES, types_of, types_of_value
 from pipeline.worker.contract import Schema
 
@@ -53,7 +54,8 @@ def taken_types(schema: Schema) -> tuple[str, ...]:
 def choice(part: Schema) -> str:
     """The values of an enumeration, the first of them if they are many."""
     values = part["enum"] if "enum" in part else [part["const"]]
-    return any_of(shown(value) for value in values[:SHOWN]) + (" …" if len(values) > SHOWN else "")
+    rest = json.dumps(values[SHOWN:]) if len(values) > SHOWN else ""
+    return any_of(shown(value) for value in values[:SHOWN]) + (f" …#{digest(rest)}" if rest else "")
 
 
 def any_of(words: Iterable[str]) -> str:

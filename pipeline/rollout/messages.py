@@ -227,11 +227,6 @@ class HealReport(Value):
     calls: tuple[HealedCall, ...] = ()
     more: int = Field(default=0, description="failing calls that are not listed")
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether every call that is known of completed."""
-        return all(call.outcome == "completed" for call in self.calls) and not self.more
-
 
 class Order(Value):
     """What a person says to a running release."""

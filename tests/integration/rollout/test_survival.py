@@ -5,7 +5,7 @@ import signal
 import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,13 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from pipeline import errors
-from pipeline.deployments import Deployments
-from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
 from tests.parts.conduit import Conduit, Outcome, research_repo
 from tests.parts.load import Called, Calling, running_load
 from tests.parts.repos import CONFIGURED, PROJECT
 from tests.parts.temporal import DevServer, temporal_binary
-from tests.parts.waiting import eventually, eventually_sync
+from tests.parts.waiting import eventually
 
-QUICK = """\
-test = []
-grace = "1s"
-gates.replay.calls = 0
-release.steps = [{ ramp = 50, for = "2s" }]
-release.inconclusive-limit = "1s"
-release.watch = "2s"
-"""
 SHORT = """\
 release.steps = [{ ramp = 50, for = "1s" }]
 release.watch = "1s"
@@ -147,37 +137,27 @@ def own_server(tmp_path: Path) -> Iterator[DevServer]:
         yield server
 
 
-def test_a_server_that_restarts_in_mid_ramp_only_delays(
-    release_home: Path, own_server: DevServer, tmp_path: Path
+UNHURRIED = """\
+test = []
+grace = "1s"
+gates.replay.calls = 0
+release.steps = [{ ramp = 50, for = "8s" }]
+release.inconclusive-limit = "1s"
+release.watch = "10s"
+"""
+AWAY: dict[str, Callable[[DevServer], None]] = {
+    "stands still": lambda server: server.stand_still(8.0),
+    "is killed and started again": lambda server: server.restart(kill=True),
+}
+
+
+@pytest.mark.parametrize("step", ["judge 50 %", "watch"])
+@pytest.mark.parametrize("how", AWAY)
+async def test_a_server_that_is_away_for_a_while_makes_no_good_build_a_bad_one(
+    release_home: Path, own_server: DevServer, tmp_path: Path, how: str, step: str
 ) -> None:
     conduit = Conduit(home=release_home, environment=own_server.environment)
-    repo = research_repo(tmp_path / "repo", "restarted", extra=QUICK.replace('"2s" }', '"6s" }'))
-    try:
-        conduit.good("deliver", "--project", str(repo.folder))
-        asyncio.run(call_once(own_server.address, "restarted"))
-        repo.commit({"README.md": "better"})
-        process = conduit.start("deliver", "--project", str(repo.folder), "--json")
-        eventually_sync(lambda: asyncio.run(ramping(own_server, "restarted")), within=90)
-        own_server.restart(kill=True)
-        out, err = process.communicate(timeout=200)
-        assert process.returncode == 0, out + err
-        told = conduit.good("status", "restarted", "--json").json
-        assert told["ramping"] is None
-        assert len(told["builds"]) == 2
-    finally:
-        conduit.clean_up()
-
-
-STALLED = QUICK.replace('"2s" }', '"8s" }').replace('watch = "2s"', 'watch = "10s"')
-STAGES = ["judge 50 %", "watch"]
-
-
-@pytest.mark.parametrize("step", STAGES)
-async def test_a_server_that_stands_still_makes_no_good_build_a_bad_one(
-    release_home: Path, own_server: DevServer, tmp_path: Path, step: str
-) -> None:
-    conduit = Conduit(home=release_home, environment=own_server.environment)
-    repo = research_repo(tmp_path / "repo", f"stalled-{STAGES.index(step)}", extra=STALLED)
+    repo = research_repo(tmp_path / "repo", f"away-{uuid.uuid4().hex[:8]}", extra=UNHURRIED)
     repo.commit(activity("time.sleep(0.3)"))
     arguments = ("deliver", "--project", str(repo.folder))
     try:
@@ -188,16 +168,12 @@ async def test_a_server_that_stands_still_makes_no_good_build_a_bad_one(
             repo.commit({"README.md": "better"})
             process = conduit.start(*arguments)
             await asyncio.to_thread(until_step, process, step)
-            await asyncio.to_thread(own_server.stand_still, 8.0)
+            await asyncio.to_thread(AWAY[how], own_server)
             out, err = await asyncio.to_thread(process.communicate, timeout=200)
             called = await load.finish()
+        told = await asyncio.to_thread(conduit.status, repo.algorithm)
     finally:
         conduit.clean_up()
     assert process.returncode == 0, out + err
+    assert (told["ramping"], told["current"]["commit"]) == (None, repo.head)
     assert all(one.right and not one.wrong for one in called)
-
-
-async def ramping(server: DevServer, algorithm: str) -> str | None:
-    client = await Client.connect(server.address)
-    seen = await Deployments(client).describe(algorithm)
-    return seen.ramping if seen else None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from pipeline.contract import approval, compare
@@ -11,7 +12,7 @@ from pipeline.gates.plan import latest, replay_trials, smoke_trials
 from pipeline.models import Build, SmokeExample
 from pipeline.worker.contract import Contract
 from pipeline.worker.probe import Reference, Served
-from tests.unit.contract.contracts import contract_of
+from tests.unit.contract.contracts import contract_of, of_schemas
 from tests.unit.gates.test_judge import a_build
 
 
@@ -94,6 +95,17 @@ def test_an_approval_is_for_one_change() -> None:
     assert [each.verdict for each in contract_findings(OLD, NEWER, (digest,))] == [Verdict.FAIL]
     documented = contract_of(argument=New, result=int, doc="Now with words.")
     assert approval(compare(OLD, documented)) == digest
+
+
+MANY = [f"word {number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(["a" * 100 + "1"], ["a" * 100 + "2"]), ([*MANY, "y"], [*MANY, "z"])]
+)
+def test_changes_that_differ_far_behind_have_approvals_of_their_own(one: list[str], other: list[str]) -> None:
+    before, first, second = (of_schemas(argument={"enum": words}) for words in (["x"], one, other))
+    assert approval(compare(before, first)) != approval(compare(before, second))
 
 
 def test_a_compatible_change_and_a_first_build_pass() -> None:
