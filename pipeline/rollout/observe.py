@@ -22,7 +22,7 @@ from pipeline.rollout.latencies import Figures, Side
 from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, Reference
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.plan import Fault, Judged
-from pipeline.rollout.troubled import Troubled
+from pipeline.rollout.troubled import OTHERS, Troubled
 from pipeline.runtimes import Runtime
 
 OBSERVE = "conduit.observe"
@@ -90,7 +90,9 @@ class Seen(Value):
     @property
     def borne(self) -> int:
         """Failed attempts of the candidate, which its counters have, that are not held against it."""
-        return min(self.troubled.failures, self.candidate.tally.failed)
+        answers = (activity for activity, work in self.told.candidate.items() if work.calls >= OTHERS)
+        excused = self.troubled.failures + self.troubled.repeats(answers)
+        return min(excused, self.candidate.tally.failed)
 
     def judged_by(self, build_id: str) -> Tally:
         """The candidate's figures without what fails on Current too."""
@@ -212,7 +214,7 @@ class Observer:
             if is_due:
                 seen = await self._scan(request, seen, stalls, first=not scanned)
                 scanned = now
-            is_doubtful = bool(slowness(*_tallies(request, seen), request.options))
+            is_doubtful = _is_doubtful(request, seen)
             sides = _sides(request, seen, mine, others)
             if sides and (is_due or is_doubtful):
                 figures.want(*sides, doubtful=is_doubtful)
@@ -224,10 +226,11 @@ class Observer:
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
-                if sides and judged.verdict is not Verdict.FAIL:
-                    await figures.at_the_end(*sides, doubtful=is_doubtful)
-                if seen.troubled.before:
+                is_failing = judged.verdict is Verdict.FAIL
+                if is_failing or seen.troubled.before or seen.troubled.repeated:
                     seen = await self._scan(request, seen, stalls)
+                if sides and (not is_failing or seen.troubled.repeated):
+                    await figures.at_the_end(*sides, doubtful=_is_doubtful(request, seen))
                 seen = seen.model_copy(update={"told": figures.told})
                 judged = conclusion(request, seen)
             if judged:
@@ -312,6 +315,11 @@ def _tallies(request: ObserveRequest, seen: Seen) -> tuple[Tally, Tally]:
     # After promotion Current is the candidate, and the one before it has no calls to be compared with.
     beside = current if current.calls >= request.reference.calls else request.reference
     return seen.judged_by(request.candidate.build_id), beside
+
+
+def _is_doubtful(request: ObserveRequest, seen: Seen) -> bool:
+    """Whether its workers have to tell before anything is made of the figures."""
+    return bool(seen.troubled.repeated or slowness(*_tallies(request, seen), request.options))
 
 
 def _read(seen: Seen, mine: Iterable[Worker], others: Iterable[Worker]) -> Seen:

@@ -179,6 +179,30 @@ async def test_a_caller_whose_input_fails_on_every_build_does_not_stop_a_good_on
     assert ramp.excused + watch.excused <= broken[0].failures
 
 
+async def test_an_input_that_comes_with_a_good_build_and_fails_again_and_again_does_not_stop_it(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    build = await stage.build(activity("time.sleep(0.05)", revision="as good too"))
+    build = build.model_copy(update={"release": ReleaseOptions(steps=(), watch=timedelta(seconds=8))})
+
+    async def is_watched() -> bool:
+        progress = await stage.progress(client)
+        return progress is not None and (progress.build_id, progress.stage) == (build.build_id, "watch")
+
+    async with running_load(client, Calling(algorithm=stage.algorithm), 3) as load:
+        await eventually(load.answers)
+        release = asyncio.create_task(stage.release(client, build))
+        await eventually(is_watched, within=120)
+        async with running_load(client, Calling(algorithm=stage.algorithm, broken=True), 1):
+            routed = await release
+        called = await load.finish()
+    assert all(one.right and not one.wrong for one in called)
+    watch = routed.judged[-1]
+    assert watch.candidate.excused >= FEWEST_FAILURES
+    assert 0 < watch.candidate.failed < FEWEST_FAILURES
+
+
 async def test_workers_tell_how_long_their_calls_take_and_who_does_not_answer_holds_nothing_up(
     stage: Stage,
 ) -> None:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from pipeline.gates import Verdict
 from pipeline.options.release import ReleaseOptions
-from pipeline.rollout.judge import Count, Meter, Tally, judge
+from pipeline.rollout.judge import Count, Meter, Tally, Told, Work, judge
 from pipeline.rollout.observe import Seen
 from pipeline.rollout.pending import PendingCall
-from pipeline.rollout.troubled import AGAIN, Troubled
+from pipeline.rollout.troubled import AGAIN, OTHERS, TELLING, Troubled
 
 OLD, NEW = "old", "new"
 NONE = Tally()
@@ -38,6 +38,11 @@ def seen(calls: int, failed: int, *looks: Sequence[PendingCall]) -> Seen:
     for look in looks[1:]:
         now = now.with_calls(look, NEW, OLD, excused=False)
     return now
+
+
+def answering(what: Seen, calls: int) -> Seen:
+    """The same where the candidate's workers tell that they answered so many other calls."""
+    return what.model_copy(update={"told": Told(candidate={"m": Work(calls=calls)})})
 
 
 def verdict(what: Seen) -> Verdict:
@@ -95,3 +100,32 @@ def test_an_excused_call_stays_excused_after_the_ramp_and_counts_from_there() ->
 def test_a_call_that_no_longer_waits_keeps_what_was_excused() -> None:
     what = Troubled().anew([call("w", OLD, 4)], NEW, OLD).read([call("w", NEW, 9)], NEW, OLD)
     assert what.read([], NEW, OLD) == what
+
+
+@given(good=st.integers(OTHERS, 200), failures=st.integers(0, 100))
+def test_one_input_that_fails_again_and_again_convicts_no_build_that_answers_others(
+    good: int, failures: int
+) -> None:
+    what = answering(seen(good + failures, failures, [], [call("w", NEW, failures)]), good)
+    assert what.judged_by(NEW).failed == min(failures, TELLING)
+    assert verdict(what) is not Verdict.FAIL
+
+
+@given(failures=st.integers(3, 100), answered=st.integers(0, OTHERS - 1))
+def test_a_build_that_answers_nothing_else_is_convicted_by_one_input(failures: int, answered: int) -> None:
+    what = seen(failures + answered, failures + answered, [], [call("w", NEW, failures)])
+    assert verdict(answering(what, answered)) is Verdict.FAIL
+
+
+def test_several_inputs_that_fail_convict_a_build_that_answers_others() -> None:
+    failing = [call(f"w{number}", NEW, 9) for number in range(4)]
+    what = answering(seen(20 + 4 * 9, 4 * 9, [], failing), 20)
+    assert what.judged_by(NEW).failed == 4 * TELLING
+    assert verdict(what) is Verdict.FAIL
+
+
+def test_attempts_that_failed_before_counting_began_are_not_excused_again() -> None:
+    begun = Troubled().anew([call("w", NEW, 7)], NEW, OLD)
+    assert begun.read([call("w", NEW, 8)], NEW, OLD).repeats(["m"]) == 0
+    assert begun.read([call("w", NEW, 12)], NEW, OLD).repeats(["m"]) == 5 - TELLING
+    assert begun.read([call("w", NEW, 12)], NEW, OLD).repeats(["another"]) == 0
