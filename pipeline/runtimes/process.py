@@ -130,13 +130,14 @@ class ProcessRuntime:
         return paths.builds(self._home, algorithm).glob(f"*/workers/{pattern}")
 
     def _seen(self, build_id: str, record: Record) -> LocalWorker:
+        alive = self._process(record) is not None
         child = self._children.get(record.pid)
-        code = child.poll() if child else None
+        code = child.poll() if child else None  # not before it was seen dead: it may die in between
         return LocalWorker(
             build_id=build_id,
             replica=record.replica,
             handle=f"pid {record.pid}",
-            alive=self._process(record) is not None,
+            alive=alive,
             started=datetime.fromtimestamp(record.started, UTC),
             ended_because="" if code is None else _explain(code),
         )
