@@ -6,6 +6,8 @@ again by the pid *and* the start time in its record: a pid alone may belong to s
 
 import contextlib
 import itertools
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -107,7 +109,8 @@ class ProcessRuntime:
         settings = str(folder.parent / "settings.json")
         live = [p for file in folder.glob("*.json") if (p := self._process(_record(file)))]
         for process in psutil.process_iter(["cmdline"]):
-            if settings in (process.info["cmdline"] or ()) and process not in live:
+            ours = settings in (process.info["cmdline"] or ()) and _leads_its_session(process.pid)
+            if ours and process not in live:
                 replica = next(n for n in itertools.count(1) if self._is_free(folder / f"{n}.json"))
                 record = Record(replica=replica, pid=process.pid, started=process.create_time())
                 _write(folder / f"{replica}.json", record)
@@ -156,6 +159,8 @@ class ProcessRuntime:
             for process in left:
                 _signal(process.kill)
             self._wait(left, AFTER_GRACE)
+            for process in running:
+                _end_what_it_left(process.pid)
 
     def _wait(self, processes: list[psutil.Process], timeout: float) -> list[psutil.Process]:
         """Those that still live after `timeout` seconds."""
@@ -219,6 +224,19 @@ def _write(file: Path, record: Record) -> None:
 
 def _marker(folder: Path, replica: int) -> Path:
     return folder / STARTING.format(replica)
+
+
+def _leads_its_session(pid: int) -> bool:
+    """Whether a process was started as a worker is: what a worker forks has its command line, not its session."""
+    with contextlib.suppress(OSError):
+        return os.getsid(pid) == pid
+    return False
+
+
+def _end_what_it_left(worker: int) -> None:
+    """Kill what a worker that just ended leaves running; its pid is nobody else's while they have it as group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: where all of them are zombies
+        os.killpg(worker, signal.SIGKILL)
 
 
 def _signal(send: Callable[[], None]) -> None:

@@ -26,6 +26,16 @@ from tests.parts.versions import is_registered
 from tests.parts.waiting import eventually, eventually_sync
 
 DIES = "import os\n\n\ndef load() -> None:\n    print('no weights here', flush=True)\n    os._exit(7)\n"
+POOL = """\
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+
+pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
+
+
+def load() -> None:
+    print("forked", pool.submit(int).result(), flush=True)
+"""
 
 NewRuntime = Callable[[], ProcessRuntime]
 
@@ -156,6 +166,22 @@ def test_a_worker_that_does_not_stop_is_killed(
     [worker] = runtime.workers(build.algorithm)
     assert not worker.alive
     assert worker.ended_because == "killed by signal 9"
+
+
+def test_what_a_worker_forked_is_no_worker_and_ends_with_it(
+    research: Callable[..., Build], new_runtime: NewRuntime
+) -> None:
+    build = research(POOL)
+    new_runtime().start(build, 1)
+    [worker] = _pids(new_runtime().workers(build.algorithm))
+    eventually_sync(lambda: len(_processes(build)) == 2)
+    _wait_for("polling", new_runtime(), build)
+    runtime = new_runtime()
+    runtime.start(build, 1)
+    assert _pids(runtime.workers(build.algorithm)) == [worker]
+    runtime.stop(build.algorithm, build.build_id)
+    assert len(runtime.workers(build.algorithm)) == 1
+    eventually_sync(lambda: _processes(build) == [])
 
 
 def test_a_stranger_with_a_workers_old_pid_is_left_alone(
