@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import docker
 from docker.errors import DockerException
+from docker.types import LogConfig
 from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import Timeout
 
@@ -12,6 +14,14 @@ from pipeline.errors import RuntimeUnavailable
 
 TIMEOUT = 120
 """Seconds that one call of the engine may take; pulling a large image takes many calls."""
+
+CONFINED: Mapping[str, Any] = {
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    # Rotated, unlike the engine's default: what prints for ever does not fill the disk.
+    "log_config": LogConfig(type="local"),
+}
+"""Of every container in which research code runs."""
 
 
 @contextmanager

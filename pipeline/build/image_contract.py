@@ -17,7 +17,7 @@ from requests.exceptions import ReadTimeout
 
 from pipeline.build.context import SETTINGS
 from pipeline.build.described import contract_from
-from pipeline.build.engine import engine
+from pipeline.build.engine import CONFINED, engine
 from pipeline.command import tail
 from pipeline.errors import BuildFailed, ImportFailed
 from pipeline.models import Image
@@ -52,7 +52,9 @@ def _container(client: DockerClient, image: Image) -> Iterator[Container]:
         if image.repository:
             client.images.pull(image.repository, tag=image.digest)
         _check_terms(client.images.get(image.reference).attrs["Config"])
-        container = client.containers.create(image.reference, entrypoint=DESCRIBE, network_mode="none")
+        container = client.containers.create(
+            image.reference, entrypoint=DESCRIBE, network_mode="none", **CONFINED
+        )
     except APIError as error:
         raise BuildFailed(
             f"The image {image.reference} is not to be had.",
@@ -62,7 +64,7 @@ def _container(client: DockerClient, image: Image) -> Iterator[Container]:
     try:
         yield container
     finally:
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
 def _check_terms(config: Mapping[str, Any]) -> None:

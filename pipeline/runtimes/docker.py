@@ -9,23 +9,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
-from math import ceil
 from typing import Any
 
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
-from docker.types import DeviceRequest, LogConfig
+from docker.types import DeviceRequest
 from pydantic import ValidationError
 
-from pipeline.build.engine import engine
+from pipeline.build.engine import CONFINED, engine
 from pipeline.command import tail
 from pipeline.errors import NoLiveWorker, RuntimeUnavailable
 from pipeline.models import Build, Image
 from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
 from pipeline.runtimes.docker_plan import (
-    AFTER_GRACE,
     ALGORITHM,
     BUILD_ID,
     NANOS,
@@ -33,6 +31,7 @@ from pipeline.runtimes.docker_plan import (
     ContainerPlan,
     is_alive,
     plan,
+    stop_timeout,
     worker,
     worker_environment,
 )
@@ -149,7 +148,7 @@ def _has_ended(container: Container) -> bool:
 
 def _let_go(container: Container) -> None:
     try:
-        container.remove(force=True)
+        container.remove(force=True, v=True)  # with the volumes that a VOLUME of its image made
     except APIError as error:
         if error.status_code not in TAKEN_ELSEWHERE:
             raise
@@ -196,26 +195,28 @@ def _find(client: DockerClient, name: str) -> Container | None:
 
 def _create(client: DockerClient, planned: ContainerPlan) -> Container:
     options = planned.options
-    return client.containers.create(
+    made = client.api.create_container(
         planned.image,
         name=planned.name,
         environment=dict(planned.environment),
         labels=dict(planned.labels),
-        network=planned.networks[0] if planned.networks else None,
-        # A first process that hands signals on and buries the dead: Python as process 1 does neither.
-        init=True,
-        restart_policy=FOR_GOOD,
-        nano_cpus=round(options.cpus * NANOS) if options.cpus else None,
-        mem_limit=options.memory,
-        # Swap would turn a worker that is out of memory into one that is slow.
-        memswap_limit=options.memory,
-        shm_size=options.shared_memory,
-        device_requests=_gpus(options),
-        # Rotated, unlike the engine's default.
-        log_config=LogConfig(type="local"),
-        cap_drop=["ALL"],
-        security_opt=["no-new-privileges"],
+        # For whoever else stops it: a person, or the engine that is itself stopped. Docker's own is 10 s.
+        stop_timeout=planned.stop_timeout,
+        host_config=client.api.create_host_config(
+            network_mode=planned.networks[0] if planned.networks else None,
+            # A first process that hands signals on and buries the dead: Python as process 1 does neither.
+            init=True,
+            restart_policy=FOR_GOOD,
+            nano_cpus=round(options.cpus * NANOS) if options.cpus else None,
+            mem_limit=options.memory,
+            # Swap would turn a worker that is out of memory into one that is slow.
+            memswap_limit=options.memory,
+            shm_size=options.shared_memory,
+            device_requests=_gpus(options),
+            **CONFINED,
+        ),
     )
+    return client.containers.get(made["Id"])
 
 
 def _gpus(options: DockerOptions) -> list[DeviceRequest] | None:
@@ -225,14 +226,15 @@ def _gpus(options: DockerOptions) -> list[DeviceRequest] | None:
 
 
 def _containers(client: DockerClient, algorithm: str, build_id: str | None = None) -> list[Container]:
-    wanted = [f"{ALGORITHM}={algorithm}", *([f"{BUILD_ID}={build_id}"] if build_id else [])]
+    # Whatever a person runs of such an image has its label of the algorithm, and no build ID.
+    wanted = [f"{ALGORITHM}={algorithm}", f"{BUILD_ID}={build_id}" if build_id else BUILD_ID]
     return client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
 
 
 def _stop(container: Container) -> None:
     record = _record(container)
     _set_policy(container, NO_MORE)  # else it would be there again when the engine is restarted
-    container.stop(timeout=ceil(record.host.grace if record else 0) + AFTER_GRACE)
+    container.stop(timeout=stop_timeout(record.host.grace if record else 0))
 
 
 def _set_policy(container: Container, policy: Any) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class ContainerPlan(Value):
     labels: Mapping[str, str]
     networks: tuple[str, ...]
     options: DockerOptions
+    stop_timeout: int
+    """Seconds from SIGTERM to SIGKILL, whoever stops it."""
 
 
 def container_name(algorithm: str, build_id: str, replica: int) -> str:
@@ -70,7 +73,13 @@ def plan(build: Build, reference: str, replica: int, environment: Mapping[str, s
         },
         networks=options.networks or _network_of(environment),
         options=options,
+        stop_timeout=stop_timeout(build.host.grace),
     )
+
+
+def stop_timeout(grace: float) -> int:
+    """Seconds that a container gets to end after SIGTERM."""
+    return ceil(grace) + AFTER_GRACE
 
 
 def _network_of(environment: Mapping[str, str]) -> tuple[str, ...]:

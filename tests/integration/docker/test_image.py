@@ -9,12 +9,15 @@ from pathlib import Path
 
 import docker
 import pytest
+from docker.models.containers import Container
 
+from pipeline.build import image_contract
 from pipeline.build.builders import Builder, find_builder
 from pipeline.build.image import ImageRequest, build_image
 from pipeline.build.image_contract import contract_of
 from pipeline.errors import BuildFailed, ImportFailed, PushFailed, RuntimeUnavailable, ToolMissing
 from pipeline.models import Image
+from pipeline.worker.contract import Contract
 from tests.integration.docker.research import ALGORITHM, CERTIFICATES, ResearchRepo
 from tests.parts.ports import free_port
 from tests.parts.registry import Registry
@@ -65,6 +68,17 @@ def test_the_labels_say_where_an_image_comes_from(
 def test_the_contract_is_the_images_own(image: Image) -> None:
     contract = contract_of(image, os.environ)
     assert [activity.name for activity in contract.activities] == ["double"]
+
+
+def test_its_contract_is_read_in_confinement(image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen(container: Container, timeout: float) -> Contract:
+        host = container.attrs["HostConfig"]
+        assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges"])
+        assert host["LogConfig"]["Type"] == "local"
+        return Contract(activities=())
+
+    monkeypatch.setattr(image_contract, "_describe", seen)
+    contract_of(image, os.environ)
 
 
 def test_nothing_in_an_image_runs_as_root(client: docker.DockerClient, image: Image) -> None:

@@ -1,5 +1,6 @@
 """Worker containers, with a real engine, a real registry and a real Temporal server."""
 
+import io
 import os
 import re
 import uuid
@@ -13,6 +14,7 @@ import pytest
 from docker.errors import ImageNotFound
 from temporalio.client import Client
 
+from pipeline.build.image_contract import contract_of
 from pipeline.deployments import Deployments
 from pipeline.errors import NoLiveWorker, RuntimeUnavailable
 from pipeline.models import Build, Image, Workers, build_id
@@ -20,6 +22,7 @@ from pipeline.options.docker import DockerOptions
 from pipeline.runtimes import LocalWorker, RuntimeOptions
 from pipeline.runtimes import docker as docker_runtime
 from pipeline.runtimes.docker import DockerRuntime
+from pipeline.runtimes.docker_plan import AFTER_GRACE
 from tests.integration.docker.research import ALGORITHM
 from tests.parts.temporal import DevServer
 from tests.parts.waiting import eventually, eventually_sync
@@ -57,7 +60,7 @@ def runtime_with(
     for container in docker.from_env().containers.list(
         all=True, filters={"label": f"conduit.algorithm={ALGORITHM}"}
     ):
-        container.remove(force=True)
+        container.remove(force=True, v=True)
 
 
 def docker_options(**keys: object) -> DockerOptions:
@@ -123,12 +126,37 @@ def test_what_was_stopped_long_ago_goes_with_its_image(
     name = f"gone-{uuid.uuid4().hex[:8]}:1"
     with closing(docker.from_env()) as client:
         client.images.get(base_image).tag(name)
-        client.containers.run(name, ["true"], labels={"conduit.algorithm": ALGORITHM})
+        labels = {"conduit.algorithm": ALGORITHM}
+        client.containers.run(name, ["true"], labels={**labels, "conduit.build-id": "0"})
+        of_a_person = client.containers.create(base_image, ["true"], labels=labels)
+        of_a_person.start()
+        of_a_person.wait()
         monkeypatch.setattr(docker_runtime, "KEPT", 0)
         runtime_with().start(build, 1)
+        of_a_person.reload()
         with pytest.raises(ImageNotFound):
             client.images.get(name)
         assert client.images.get(base_image)
+
+
+def test_a_volume_of_the_image_goes_with_its_container(
+    runtime_with: StartRuntime, build: Build, image: Image
+) -> None:
+    with closing(docker.from_env()) as client:
+        dockerfile = f"FROM {image.reference}\nVOLUME /data\n".encode()
+        of_volume, _ = client.images.build(fileobj=io.BytesIO(dockerfile))
+        artifact = Image(repository="", digest=of_volume.id)
+        changed = build.model_copy(
+            update={"artifact": artifact, "build_id": build_id(build.commit.sha, artifact.digest)}
+        )
+        before = {volume.id for volume in client.volumes.list()}
+        assert contract_of(artifact, os.environ) == build.contract
+        assert {volume.id for volume in client.volumes.list()} == before
+        runtime = runtime_with()
+        for _ in range(2):
+            runtime.start(changed, 1)
+            assert len({volume.id for volume in client.volumes.list()} - before) == 1
+            runtime.stop(ALGORITHM, changed.build_id)
 
 
 def test_a_build_is_found_by_another_command(runtime_with: StartRuntime, build: Build) -> None:
@@ -198,6 +226,7 @@ def test_a_container_is_limited_and_knows_its_build(
     host = container.attrs["HostConfig"]
     assert (host["NanoCpus"], host["Memory"], host["ShmSize"]) == (500_000_000, 192 << 20, 32 << 20)
     assert host["MemorySwap"] == host["Memory"]
+    assert container.attrs["Config"]["StopTimeout"] == build.host.grace + AFTER_GRACE
     variables = dict(line.split("=", 1) for line in container.attrs["Config"]["Env"])
     assert variables["TEMPORAL_ADDRESS"] == temporal_server.address
     assert variables["TEMPORAL_DEPLOYMENT_NAME"] == ALGORITHM
