@@ -83,6 +83,11 @@ def commit(repo: Repository, revision: str) -> Commit:
     form = ("--no-show-signature", "--encoding=UTF-8", "--format=%H%x00%cI%x00%an%x00%s")
     answer = _git(repo.root, "log", "-1", *form, "--end-of-options", revision, "--")
     if answer.returncode != 0 or not answer.stdout:
+        if revision == "HEAD" and _is_empty(repo):
+            raise NoSuchCommit(
+                f"{repo.root} has no commit yet.",
+                now="Make the first one, `git add --all && git commit`, and run the command again.",
+            )
         raise NoSuchCommit(
             f"{revision[:80]!r} names no commit of {repo.root}.",
             why=answer.stderr.decode(errors="replace").strip(),
@@ -97,6 +102,10 @@ def commit(repo: Repository, revision: str) -> Commit:
         repo=_origin(repo)[:500],
         path=repo.path,
     )
+
+
+def _is_empty(repo: Repository) -> bool:
+    return _git(repo.root, "rev-list", "--all", "--max-count=1").stdout == b""
 
 
 def _time(sha: str, told: str) -> datetime:

@@ -115,11 +115,11 @@ def status(
 
     here = session(as_json)
     if algorithm is None:
-        names = asyncio.run(command.names(here))
+        all_found = asyncio.run(command.overview(here))
         if as_json:
-            print_json(json.dumps({"algorithms": names}))
+            print_json(json.dumps({"algorithms": [each.algorithm for each in all_found]}))
         else:
-            print_text("\n".join(names) or "No algorithm yet.")
+            print_text("\n".join(map(tables.headline, all_found)) or "No algorithm yet.")
         return
     found = asyncio.run(command.status(here, algorithm))
     show(found, as_json, lambda: tables.status(found))

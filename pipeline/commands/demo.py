@@ -178,7 +178,7 @@ async def _tell(stage: _Stage, workflows: int) -> DemoResult:
         await _conduit(stage, "rollback", ALGORITHM, "--reason", "the demo shows a roll-back")
         await _all_answered_by(stage, streams, first_build)
         stage.say("7. Let the workflows finish")
-        seen = [await stream.finish() for stream in streams]
+        seen = await asyncio.gather(*(stream.finish() for stream in streams))
     return DemoResult(first_build=first_build, better_build=better_build, streams=tuple(seen))
 
 

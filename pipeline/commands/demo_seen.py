@@ -13,7 +13,7 @@ from pipeline.models import Value
 ALGORITHM = "speaker-id"
 TELLING_CLIP = "bruno-volume.wav"
 """The clip that the template's model takes for another speaker, and the better model does not."""
-TABLE_WIDTH = 140
+TABLE_WIDTH = 80
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -127,15 +127,14 @@ def sequence(seen: StreamSeen) -> str:
 
 def table(result: DemoResult) -> str:
     """The result for people."""
-    rows = Table(title="Which build answered each running workflow")
-    for heading in ("workflow", "builds and their calls", TELLING_CLIP):
+    rows = Table(title="Which build answered each running workflow", box=None, pad_edge=False)
+    for heading in ("workflow", "build", "calls", TELLING_CLIP):
         rows.add_column(heading, no_wrap=True)
     for seen in result.streams:
-        heard = (
-            "/".join(speakers_heard(seen.answers, build_id, TELLING_CLIP))
-            for build_id in (result.first_build, result.better_build)
-        )
-        rows.add_row(seen.workflow_id, sequence(seen), " → ".join(heard))
+        for number, stretch in enumerate(stretches(seen.answers)):
+            heard = "/".join(speakers_heard(seen.answers, stretch.build_id, TELLING_CLIP))
+            name = "" if number else seen.workflow_id
+            rows.add_row(name, stretch.build_id, str(stretch.calls), heard)
     text = io.StringIO()
     Console(file=text, width=TABLE_WIDTH, color_system=None).print(rows)
     return text.getvalue().rstrip()

@@ -8,11 +8,13 @@ from temporalio.client import (
     WorkflowExecution,
     WorkflowExecutionAsyncIterator,
     WorkflowExecutionStatus,
+    WorkflowFailureError,
 )
 
 from pipeline.commands.session import Session, deployment
 from pipeline.deployments import Deployment, Deployments
 from pipeline.models import Value
+from pipeline.rollout.faults import restored
 from pipeline.rollout.messages import workflow_id
 
 ACTIONS: dict[str, Literal["release", "roll back", "hold"]] = {
@@ -34,6 +36,8 @@ class Event(Value):
     reason: str
     approved: str = ""
     """The breaking changes of the contract that this person approved."""
+    fault: str = ""
+    """Why a release failed."""
 
 
 async def history(session: Session, algorithm: str, most: int) -> tuple[Event, ...]:
@@ -44,7 +48,7 @@ async def history(session: Session, algorithm: str, most: int) -> tuple[Event, .
     """
     client = await session.connect()
     seen = await deployment(Deployments(client), algorithm)
-    events = [event async for run in _runs(client, algorithm, most) if (event := await _event(run))]
+    events = [event async for run in _runs(client, algorithm, most) if (event := await _event(client, run))]
     told = {event.build_id for event in events}
     events += [event for event in _older(seen) if event.build_id not in told]
     return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:most])
@@ -54,7 +58,7 @@ def _runs(client: Client, algorithm: str, most: int) -> WorkflowExecutionAsyncIt
     return client.list_workflows(f'WorkflowId = "{workflow_id(algorithm)}"', limit=most)
 
 
-async def _event(run: WorkflowExecution) -> Event | None:
+async def _event(client: Client, run: WorkflowExecution) -> Event | None:
     action = ACTIONS.get(run.workflow_type)
     if action is None:
         return None
@@ -68,7 +72,18 @@ async def _event(run: WorkflowExecution) -> Event | None:
         by=memo.get("by", ""),
         reason=memo.get("reason", ""),
         approved=memo.get("approved", ""),
+        fault=await _fault(client, run) if run.status is WorkflowExecutionStatus.FAILED else "",
     )
+
+
+async def _fault(client: Client, run: WorkflowExecution) -> str:
+    """Why a release failed, in a sentence."""
+    try:
+        await client.get_workflow_handle(run.id, run_id=run.run_id).result(follow_runs=False)
+    except WorkflowFailureError as failure:
+        error = restored(failure)
+        return error.what if error else ""
+    return ""
 
 
 def _outcome(status: WorkflowExecutionStatus | None) -> str:

@@ -84,9 +84,12 @@ async def status(session: Session, algorithm: str) -> AlgorithmStatus:
     )
 
 
-async def names(session: Session) -> tuple[str, ...]:
-    """The algorithms that Temporal knows."""
-    return algorithms(await Deployments(await session.connect()).names())
+async def overview(session: Session) -> tuple[AlgorithmStatus, ...]:
+    """What is live of each algorithm that Temporal knows, without its builds."""
+    deployments = Deployments(await session.connect())
+    names = algorithms(await deployments.names())
+    seen = await asyncio.gather(*(deployments.describe(name) for name in names))
+    return tuple(summarise(each, {}, ()) for each in seen if each)
 
 
 def _shown(seen: Deployment) -> list[Version]:

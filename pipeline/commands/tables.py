@@ -1,6 +1,7 @@
 """Results as tables for people. What a stranger may have written is shown as text, never as markup."""
 
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -13,14 +14,21 @@ from pipeline.models import is_placeholder
 from pipeline.rollout.page import step_line, where
 from pipeline.worker.settings import batch_of
 
-WIDTH = 140
+ELSEWHERE = 140
+"""Columns where the output is no terminal."""
+COLUMNS = ("action", "build_id", "outcome")
+"""Of the history, behind the time."""
 
 
 def status(found: AlgorithmStatus) -> list[str]:
     """An algorithm's builds, newest first, under a line that says what is live."""
     rows = [_build(build, found) for build in found.builds]
-    header = ("build", "status", "workers", "calls", "failed", "commit by", "subject", "quarantined")
-    return [_headline(found), *_batch(found), *_release(found), *_table(header, rows)]
+    header = ("build", "status", "workers", "calls", "failed", "commit by", "subject")
+    return [headline(found), *_batch(found), *_release(found), *_table(header, rows), *_quarantined(found)]
+
+
+def _quarantined(found: AlgorithmStatus) -> list[str]:
+    return [f"quarantined {b.build_id}: {one_line(b.quarantined)}" for b in found.builds if b.quarantined]
 
 
 def _batch(found: AlgorithmStatus) -> list[str]:
@@ -38,7 +46,8 @@ def _release(found: AlgorithmStatus) -> list[str]:
     return [f"a release of {now.build_id} is running: {where(now)}", *steps]
 
 
-def _headline(found: AlgorithmStatus) -> str:
+def headline(found: AlgorithmStatus) -> str:
+    """What is live, in one line."""
     if found.current is None:
         return f"{found.algorithm}: no build is Current; calls wait until one is."
     since = f" since {found.current.since:%Y-%m-%d %H:%M:%S} UTC" if found.current.since else ""
@@ -62,30 +71,35 @@ def _build(build: BuildStatus, found: AlgorithmStatus) -> Sequence[str]:
         str(build.failed),
         build.author or "",
         build.subject or "",
-        build.quarantined or "",
     )
 
 
 def history(events: Iterable[Event]) -> list[str]:
-    """Events, newest first."""
-    rows = [
-        (f"{e.at:%Y-%m-%d %H:%M:%S}", e.action, e.build_id, e.outcome, e.author, e.by, _reason(e))
-        for e in events
-    ]
-    return _table(("UTC", "action", "build", "outcome", "commit by", "done by", "reason"), rows)
+    """Events, newest first: what happened, and in the line below through whom and why."""
+    shown = list(events)
+    widths = {name: max((len(getattr(event, name)) for event in shown), default=0) for name in COLUMNS}
+    return [line for event in shown for line in _event(event, widths)]
 
 
-def _reason(event: Event) -> str:
-    return f"approved {event.approved}: {event.reason}" if event.approved else event.reason
+def _event(event: Event, widths: Mapping[str, int]) -> Iterator[str]:
+    cells = (one_line(getattr(event, name)).ljust(width) for name, width in widths.items())
+    yield "  ".join((f"{event.at:%Y-%m-%d %H:%M:%S} UTC", *cells)).rstrip()
+    people = (event.by and f"by {event.by}", event.author and f"commit by {event.author}")
+    why = (event.approved and f"approved {event.approved}", event.reason, event.fault)
+    if about := "; ".join(one_line(told) for told in (*people, *why) if told):
+        yield f"    {about}"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Columns as wide as the terminal lets them be; the last two give way."""
     table = Table(box=None, pad_edge=False)
-    for name in header:
+    for name in header[:-2]:
+        table.add_column(name, no_wrap=True)
+    for name in header[-2:]:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console(width=WIDTH, color_system=None)
+    console = Console(width=shutil.get_terminal_size((ELSEWHERE, 24)).columns, color_system=None)
     with console.capture() as captured:
         console.print(table)
     return [line.rstrip() for line in captured.get().splitlines()]

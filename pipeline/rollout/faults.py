@@ -79,10 +79,14 @@ def after_undo(fault: Fault, live: str | None, healed: Iterable[str]) -> Fault:
     where = "" if elsewhere else f"All calls go to build {live}." if live else "No build is live."
     return fault.model_copy(
         update={
-            "why": " ".join(filter(None, [fault.why, where])),
+            "why": " ".join(map(_sentence, filter(None, [fault.why, where]))),
             "log": "\n".join(filter(None, [fault.log, *healed])),
         }
     )
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def failure(fault: Fault) -> ApplicationError:

@@ -313,8 +313,8 @@ def judged_bad(state: State, judged: Judged) -> Fault:
     return Fault(
         error="BuildTurnedBad",
         what=f"Build {state.candidate} turned bad {where}.",
-        why=f"{judged.reason}.",
-        now="Calls go to the build before it. Mend it and push again.",
+        why=f"{judged.reason[:1].upper()}{judged.reason[1:]}.",
+        now="Mend the algorithm and push again.",
         by_the_build=True,
     )
 

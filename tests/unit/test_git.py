@@ -123,7 +123,7 @@ def test_what_names_no_commit_is_refused(revision: str, folder: Path) -> None:
 
 def test_a_repository_without_a_commit_has_no_head(tmp_path: Path) -> None:
     run_git(tmp_path, "init", "--quiet")
-    with pytest.raises(NoSuchCommit):
+    with pytest.raises(NoSuchCommit, match="has no commit yet"):
         git.commit(git.repository(tmp_path), "HEAD")
 
 

@@ -275,6 +275,11 @@ def test_a_worker_that_dies_after_its_build_went_live_brings_the_earlier_one_bac
     assert conduit.alive(repo.algorithm) == {production.build: 1}
     [bad] = [b for b in after["builds"] if b["commit"] == repo.head]
     assert bad["quarantined"]
+    [event] = [
+        e for e in conduit.good("history", repo.algorithm, "--json").json if e["build_id"] == bad["build_id"]
+    ]
+    assert (event["outcome"], "died" in event["fault"]) == ("failed", True)
+    assert f"{repo.algorithm}: {production.build} is Current" in conduit.good("status").out
 
 
 def test_a_dirty_tree_is_refused(production: Production, tmp_path: Path) -> None:

@@ -27,6 +27,11 @@ def test_what_was_put_back_is_said(error: str, live: str | None, why: str) -> No
     assert (told.why, told.log) == (why, "its log\none call recovered")
 
 
+def test_what_was_put_back_is_a_sentence_of_its_own() -> None:
+    told = after_undo(fault().model_copy(update={"why": "1 breaking change"}), "b1", [])
+    assert told.why == "1 breaking change. All calls go to build b1."
+
+
 def failed_step(cause: BaseException) -> ActivityError:
     """What a workflow sees of a step that failed by `cause`."""
     told = ActivityError(

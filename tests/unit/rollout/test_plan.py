@@ -80,6 +80,7 @@ def test_a_build_that_is_bad_at_batch_calls_gets_no_others() -> None:
     fault = at.after(next_action(at), judged(at, Verdict.FAIL)).fault
     assert fault is not None
     assert fault.what == "Build new-1 turned bad at batch calls."
+    assert fault.now == "Mend the algorithm and push again."  # where calls go is said once they do
 
 
 def test_too_few_batch_calls_hold_the_release_where_the_config_says_so() -> None:
