@@ -96,6 +96,13 @@ async def step(
     )
 
 
+def beside(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """Begin a step that may be broken off: asyncio prints its failure where nobody looks at it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
 def _most(action: Observe) -> timedelta:
     return timedelta(seconds=action.most) + MOST
 
@@ -258,7 +265,7 @@ class Rollout:
         route = Route(algorithm=self._build.algorithm, build_id=self._build.build_id, expected=expected)
         await step("promote", Activities.route, route)
         # A server may take long to say that all queues know it. The build is judged meanwhile.
-        self._propagating = asyncio.create_task(step("propagate", Activities.propagate, self._build))
+        self._propagating = beside(step("propagate", Activities.propagate, self._build))
 
     async def _until_propagated(self) -> None:
         if self._propagating is not None:
@@ -277,7 +284,7 @@ class Rollout:
     async def _observe(self, action: Observe) -> None:
         """Judge the build, until a person says something: then the next action is chosen anew."""
         state, orders = self._state, self._orders
-        watching = asyncio.create_task(
+        watching = beside(
             step(self._name(action), Observer.observe, self._what_to_observe(action), _most(action))
         )
         await workflow.wait_condition(lambda: watching.done() or self._orders != orders)

@@ -8,6 +8,7 @@ change behind `workflow.patched`. To record anew, with a server and some minutes
 """
 
 import base64
+import gc
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -96,3 +97,13 @@ async def test_a_change_that_would_break_a_running_release_is_found(
     monkeypatch.setattr(rollout.Rollout, "_do", later)
     with pytest.raises(workflow.NondeterminismError):
         await replayer().replay_workflow(history(name))
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+async def test_no_step_that_was_broken_off_fails_unheard(
+    name: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """asyncio prints such a failure with its traceback, into the terminal of whoever follows the release."""
+    await replayer().replay_workflow(history(name))
+    gc.collect()
+    assert "never retrieved" not in capfd.readouterr().err + caplog.text
