@@ -36,8 +36,9 @@ class Session:
 
     @property
     def by(self) -> str:
-        """Who acts: the person who triggered the job on GitHub, else this machine's user."""
-        return (self.environment.get("GITHUB_ACTOR") or f"{_user()}@{socket.gethostname()}")[:200]
+        """Who acts: the person who started the job on GitHub or ran it again, else this machine's user."""
+        on_github = (self.environment.get(f"GITHUB_{name}") for name in ("TRIGGERING_ACTOR", "ACTOR"))
+        return (next(filter(None, on_github), "") or f"{_user()}@{socket.gethostname()}")[:200]
 
     @property
     def run_url(self) -> str:

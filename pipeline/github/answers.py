@@ -62,7 +62,8 @@ def pause(given: Answer, attempt: int, now: datetime, patience: Patience) -> flo
         patience: our own pauses.
     """
     if given.is_rate_limit:
-        return _rate_limit_pause(given, now, patience)
+        # Where this machine's clock is ahead, the limit is over already and GitHub goes on saying no.
+        return max(_rate_limit_pause(given, now, patience), server_pause(attempt, patience))
     return server_pause(attempt, patience) if given.status in SERVER_ERRORS else None
 
 
@@ -102,7 +103,7 @@ def _rate_limit_pause(given: Answer, now: datetime, patience: Patience) -> float
         return asked
     reset = _number(given.headers.get("x-ratelimit-reset"))
     if given.headers.get("x-ratelimit-remaining") == "0" and reset is not None:
-        return max(0.0, reset - now.timestamp())
+        return reset - now.timestamp()
     return patience.rate_limit_pause
 
 

@@ -1,11 +1,17 @@
 """What a pull request changes for those who call the algorithm, in markdown."""
 
+import itertools
 from collections.abc import Sequence
 
 from pipeline.contract.approval import approval, way_out
 from pipeline.contract.compare import Change, compare
 from pipeline.github import escape
 from pipeline.worker.contract import Contract
+
+ROOM = 25_000
+"""Bytes of a table's rows: two tables and the words around them are one comment, which GitHub limits."""
+LONGEST = 1000
+"""Characters of a name or a text; escaped they are a few times as many bytes."""
 
 
 def comment(algorithm: str, before: Contract | None, after: Contract) -> str:
@@ -45,12 +51,19 @@ def _counted(changes: Sequence[Change]) -> str:
 
 
 def _table(title: str, changes: Sequence[Change]) -> str:
-    rows = [
-        f"| {escape.cell(change.activity)} | {_place(change)} | {escape.text(change.text)} |"
-        for change in changes
-    ]
-    return "\n".join((f"| {title} | where | what |", "|---|---|---|", *rows)) if rows else ""
+    if not changes:
+        return ""
+    sizes = itertools.accumulate(len(_row(change).encode()) for change in changes)
+    shown = sum(size <= ROOM for size in sizes)
+    rows = [_row(change) for change in changes[:shown]]
+    left = [f"| … | | {len(changes) - shown:,} more |"] if shown < len(changes) else []
+    return "\n".join((f"| {title} | where | what |", "|---|---|---|", *rows, *left))
 
 
-def _place(change: Change) -> str:
-    return f"{change.side} {escape.cell(change.path)}" if change.side else ""
+def _row(change: Change) -> str:
+    place = f"{change.side} {escape.cell(_cut(change.path))}" if change.side else ""
+    return f"| {escape.cell(_cut(change.activity))} | {place} | {escape.text(_cut(change.text))} |"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

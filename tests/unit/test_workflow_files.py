@@ -152,7 +152,7 @@ HARMLESS = {
     *("github.actor", "github.event_name", "github.repository_owner", "github.run_id", "github.token"),
     *("github.event.pull_request.number", "github.event.repository.default_branch"),
     *("github.event.repository.visibility", "github.workflow"),
-    "github.ref",  # compared, and never put anywhere
+    "github.ref",  # compared, or the name of a group, and never put anywhere
 }
 
 
@@ -175,6 +175,24 @@ class TestData:
         assert programs
         assert [program for program in programs if "${{" in program] == []
 
+    def test_calls_for_two_environments_in_one_run_hand_over_under_names_of_their_own(self) -> None:
+        named = [
+            step["env"]["NAME"]
+            for id_ in ("verify", "build")
+            for step in steps(job("conduit", id_))
+            if "$GITHUB_OUTPUT" in step.get("run", "")
+        ]
+        assert named == ["${{ inputs.environment }}-${{ inputs.path }}"] * 2
+
+    def test_what_a_build_calls_its_image_is_neither_an_option_nor_a_folder(self) -> None:
+        # The action gives it to a program as it stands, which takes `dir:/` and `--option` too.
+        looked_at = [
+            step["with"]["image"]
+            for step in steps(job("conduit", "attest"))
+            if "image" in step.get("with", {})
+        ]
+        assert looked_at == ["registry:${{ needs.build.outputs.image }}"]
+
     def test_what_a_job_made_is_fetched_by_the_number_that_this_job_gave_it(self) -> None:
         fetched = [
             step["with"]
@@ -192,7 +210,7 @@ class TestData:
 class TestConcurrency:
     def test_one_release_of_an_algorithm_at_a_time_and_none_is_broken_off(self) -> None:
         assert job("conduit", "release")["concurrency"] == {
-            "group": "conduit-release-${{ inputs.path }}",
+            "group": "conduit-release-${{ inputs.environment }}-${{ inputs.path }}",
             "cancel-in-progress": False,
         }
 
@@ -204,6 +222,18 @@ class TestConcurrency:
     def test_the_tests_of_a_push_are_never_broken_off(self) -> None:
         group = job("conduit", "verify")["concurrency"]["group"]
         assert group.endswith("-${{ github.event.pull_request.number || github.run_id }}")
+
+    @pytest.mark.parametrize(
+        "id_", [("conduit", "verify"), ("conduit", "release"), ("rollback", "rollback")], ids="/".join
+    )
+    def test_calls_for_two_environments_do_not_end_each_other(self, id_: tuple[str, str]) -> None:
+        assert "-${{ inputs.environment }}-${{ inputs.path }}" in job(*id_)["concurrency"]["group"]
+
+    def test_a_version_that_waits_is_not_given_up_for_the_next(self) -> None:
+        assert workflow("release")["concurrency"] == {
+            "group": "release-${{ github.ref }}",
+            "cancel-in-progress": False,
+        }
 
     def test_a_superseded_push_is_sorted_out_before_the_release_asks_for_approval(self) -> None:
         release = job("conduit", "release")

@@ -19,7 +19,8 @@ RESET = str(int(NOW.timestamp()) + 90)
     [
         (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": RESET}, "API rate limit exceeded", 90),
         (429, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": RESET}, "", 90),
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, "", 0),
+        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}, "", 1),
+        (429, {"retry-after": "0"}, "", 1),
         (403, {"Retry-After": "7", "x-ratelimit-remaining": "0", "x-ratelimit-reset": RESET}, "", 7),
         (403, {}, "You have exceeded a secondary rate limit", 60),
         (403, {"x-ratelimit-remaining": "12", "x-ratelimit-reset": RESET}, "secondary rate limit", 60),

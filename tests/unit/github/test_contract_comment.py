@@ -1,8 +1,12 @@
 """The comment on a pull request: what breaks first, and nothing of a stranger's text has an effect."""
 
+import re
+
 from markdown_it import MarkdownIt
 
+from pipeline.contract.compare import compare
 from pipeline.github.contract_comment import comment
+from pipeline.github.summary import COMMENT_LIMIT
 from pipeline.worker.contract import ActivityContract, Contract
 
 HOSTILE = "x`|<img src=x>@everyone #1\n::set-output name=a::b"
@@ -46,3 +50,19 @@ def test_a_strangers_names_are_text_and_nothing_else() -> None:
     html = MarkdownIt("gfm-like", {"linkify": False}).enable("table").render(said)
     assert "<img" not in html
     assert html.count("<tr>") == 4  # two heads, and a row for each change
+
+
+def test_more_changes_than_a_comment_holds_are_counted_and_what_to_do_is_still_said() -> None:
+    many = {f"{number:05} {'|' * 900} {'é' * 900}": {"type": "string"} for number in range(400)}
+    after = contract("measure", *(f"new-{number}" for number in range(1000)), **many)
+    said = comment("voice", BEFORE, after)
+    assert len(said.encode()) < COMMENT_LIMIT - 200
+    assert said.startswith("### ` voice `: ")
+    assert "--approve" in said
+    shown = [line for line in said.splitlines() if line.startswith("| <code>")]
+    left = [
+        int(count.replace(",", ""))
+        for count in re.findall(r"^\| … \| \| ([\d,]+) more \|$", said, re.MULTILINE)
+    ]
+    assert len(left) == 2
+    assert len(shown) + sum(left) == len(compare(BEFORE, after))
