@@ -236,7 +236,7 @@ class NoLiveWorker(ConduitError):
 
 
 class RuntimeUnavailable(ConduitError):
-    """The runtime that should hold the workers does not answer."""
+    """The runtime that should hold the workers does not answer, or goes away with the job."""
 
     exit_code = 55
 

@@ -1,6 +1,7 @@
 """`conduit release`: the second half of the route, from a build record that somebody else may have written."""
 
 import contextlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -13,7 +14,7 @@ from pipeline.build.wishes import ImageWishes
 from pipeline.commands.session import NOT_PROPAGATED, Session, about
 from pipeline.commands.showing import Story, shown
 from pipeline.deployments import Deployment, Deployments
-from pipeline.errors import ConduitError, Quarantined, RecordRefused, RoutingChanged
+from pipeline.errors import ConduitError, Quarantined, RecordRefused, RoutingChanged, RuntimeUnavailable
 from pipeline.models import Build, Commit, Environment, Image, Sha, Value, is_placeholder
 from pipeline.options.gates import ApprovalDigest
 from pipeline.placeholders.permission import refuse_unasked
@@ -151,6 +152,7 @@ async def release_build(
     story: Story, client: Client, build: Build, order: policy.Ancestry, wishes: Wishes
 ) -> Delivered:
     """Take a build from start to promotion; the steps are shown as they go."""
+    refuse_passing_machine(story.session.environment, OF_ARTIFACT[build.artifact.kind])
     deployments = Deployments(client)
     story.releasing(build)
     try:
@@ -163,6 +165,27 @@ async def release_build(
         raise AssertionError("attempts end")
     finally:
         await see_what_is_live(story, deployments, build)
+
+
+def refuse_passing_machine(environment: Mapping[str, str], runtime: str) -> None:
+    """Refuse workers on a machine that GitHub takes away when the job ends: calls would then wait for ever.
+
+    Raises:
+        RuntimeUnavailable: they would be on one, and the Temporal server is not.
+    """
+    elsewhere = runtime == "docker" and environment.get("DOCKER_HOST")
+    if (
+        environment.get("RUNNER_ENVIRONMENT") != "github-hosted"
+        or elsewhere
+        or connection.is_local(environment)
+    ):
+        return
+    raise RuntimeUnavailable(
+        "The workers have no machine to stay on.",
+        why="This runner is GitHub's, which takes it away when the job ends, and the workers with it.",
+        now="Set DOCKER_HOST to the Docker Engine that shall run them, or the input `release-runner` to a runner of "
+        "your own.",
+    )
 
 
 async def _release(

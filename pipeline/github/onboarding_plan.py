@@ -131,9 +131,9 @@ def description(planned: Plan) -> str:
             *("", "To undo a release: Actions → Roll back → Run workflow."),
             *(
                 "",
-                "Before the merge, make the environment `production` in the repo's settings, with the secret",
+                "Before the merge, make the environment `production` in the repo's settings, for the default branch",
             ),
-            "`TEMPORAL_ADDRESS` and what else Temporal asks for. Jobs that run research code cannot read them.",
+            "alone, with the secret `TEMPORAL_ADDRESS`, what else Temporal asks for, and in `DOCKER_HOST` where the workers run.",
             *("", "### Found", "", *found),
             *("", "### Added", "", *added),
             *(("", "### Kept", "", *kept) if kept else ()),

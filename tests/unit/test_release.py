@@ -1,19 +1,24 @@
 """What `conduit release` refuses and skips before it talks to Temporal."""
 
+import asyncio
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
+from temporalio.client import Client
 
 from pipeline import errors
 from pipeline.cli import run
-from pipeline.commands.release import Delivered, done
+from pipeline.commands.release import Delivered, Wishes, done, refuse_passing_machine, release_build
 from pipeline.commands.session import Session
 from pipeline.commands.showing import Story
+from pipeline.github.pages import Pages
 from pipeline.models import Build, Workers, build_id
 from pipeline.options.docker import DockerOptions
 from pipeline.options.gates import GateOptions
 from pipeline.options.release import ReleaseOptions
+from pipeline.report import Report
 from pipeline.rollout.policy import is_overtaken
 from tests.parts.repos import make_repo
 from tests.unit.build.test_record import IMAGE, OTHER, RECORD, SHA, changed, write
@@ -115,6 +120,42 @@ def test_a_push_is_overtaken_once_its_branch_has_another_commit(
     newest: str | None, *, overtaken: bool
 ) -> None:
     assert is_overtaken(SHA, newest) == overtaken
+
+
+HOSTED = {"RUNNER_ENVIRONMENT": "github-hosted", "TEMPORAL_ADDRESS": "temporal.example:7233"}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "more"), [("docker", {}), ("docker", {"DOCKER_HOST": ""}), ("process", {})]
+)
+def test_workers_are_not_started_on_a_machine_that_goes_away_with_the_job(
+    runtime: str, more: dict[str, str]
+) -> None:
+    with pytest.raises(errors.RuntimeUnavailable) as refused:
+        refuse_passing_machine({**HOSTED, **more}, runtime)
+    assert "DOCKER_HOST" in refused.value.now
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"DOCKER_HOST": "tcp://workers.example:2376"},
+        {"RUNNER_ENVIRONMENT": "self-hosted"},
+        {"RUNNER_ENVIRONMENT": ""},
+        {"TEMPORAL_ADDRESS": "127.0.0.1:7233"},
+    ],
+)
+def test_workers_are_started_where_they_stay_or_need_not(more: dict[str, str]) -> None:
+    refuse_passing_machine({**HOSTED, **more}, "docker")
+
+
+def test_a_release_is_refused_before_anything_is_shown_or_routed() -> None:
+    session = Session(HOSTED, Report(quiet=True))
+    story = Story(session, Pages({}))
+    client = cast(Client, None)
+    with pytest.raises(errors.RuntimeUnavailable):
+        asyncio.run(release_build(story, client, RECORD, lambda *_: None, Wishes()))
+    assert not story.releases
 
 
 def test_an_unreachable_server_ends_red_with_its_cause_in_the_summary(github: Path) -> None:
