@@ -133,7 +133,8 @@ def description(planned: Plan) -> str:
                 "",
                 "Before the merge, make the environment `production` in the repo's settings, for the default branch",
             ),
-            "alone, with the secret `TEMPORAL_ADDRESS`, what else Temporal asks for, and in `DOCKER_HOST` where the workers run.",
+            "alone, with the secret `TEMPORAL_ADDRESS`, what else Temporal asks for, and in `DOCKER_HOST` where "
+            "the workers run.",
             *("", "### Found", "", *found),
             *("", "### Added", "", *added),
             *(("", "### Kept", "", *kept) if kept else ()),
