@@ -1,4 +1,4 @@
-"""The files that research repos hold: the smallest that work, and one with the README's block."""
+"""The files that research repos hold: the smallest that work, and the README's block and the example are theirs."""
 
 import re
 import subprocess
@@ -70,6 +70,10 @@ class TestCallers:
 
     def test_the_block_in_the_readme_is_the_file(self) -> None:
         assert f"```yaml\n{(CALLERS / 'conduit.yml').read_text()}```\n" in (ROOT / "README.md").read_text()
+
+    def test_the_file_in_the_smallest_example_is_the_file(self) -> None:
+        copied = ROOT / "examples" / "minimal" / ".github" / "workflows" / "conduit.yml"
+        assert copied.read_text() == (CALLERS / "conduit.yml").read_text()
 
     def test_the_blocks_that_owners_paste_are_the_files(self) -> None:
         pasted = {Path(block.file).name: block.text for block in blocks("docs/github.md")}

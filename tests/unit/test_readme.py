@@ -16,6 +16,7 @@ ROWS = re.findall(r"^\| `(\w+)` \| .* \| `conduit (.*)` \|$", README, re.MULTILI
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "examples/README.md",
     *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
 ]
 
