@@ -104,7 +104,9 @@ async def release(session: Session, file: Path, expected: Expected, wishes: Wish
         build = _read(session, file, expected, project)
         story.about(build.algorithm, build.commit)
         story.build = build
-        if policy.is_overtaken(build.commit.sha, expected.newest):
+        # A job may have waited for approval, or be run again, long after anybody asked for the newest commit.
+        left = not wishes.force and story.pages.has_left_its_branch(build.commit.sha)
+        if left or policy.is_overtaken(build.commit.sha, expected.newest):
             return done(story, build, "superseded")
         return await release_build(story, await session.connect(), build, ancestry(project), wishes)
 

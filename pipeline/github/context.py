@@ -41,6 +41,7 @@ class GitHubContext(Value):
     server_url: Url
     run_id: int = Field(ge=1)
     run_attempt: int = Field(default=1, ge=1)
+    ref: str = Field(default="", max_length=1000, description="what was pushed, as refs/heads/main")
     workflow_ref: str = Field(
         default="", max_length=1000, description="the caller's file, not the called one's"
     )
@@ -100,6 +101,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
         "server_url": "GITHUB_SERVER_URL",
         "run_id": "GITHUB_RUN_ID",
         "run_attempt": "GITHUB_RUN_ATTEMPT",
+        "ref": "GITHUB_REF",
         "workflow_ref": "GITHUB_WORKFLOW_REF",
         "token": "GITHUB_TOKEN",
         "summary_path": "GITHUB_STEP_SUMMARY",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.github.rest_pages import RestPages
 
 
+BRANCH = "refs/heads/"
 MOST_FAULTS = 9
 """GitHub shows ten annotations of a step; one is the error itself."""
 
@@ -61,6 +62,15 @@ class Pages:
     def left_out(self) -> tuple[str, ...]:
         """What is not on GitHub's pages, by reason."""
         return tuple(f"{', '.join(pages)}: {why}" for why, pages in self._left_out.items())
+
+    def has_left_its_branch(self, commit: str) -> bool:
+        """Whether a forced push took the job's own commit off its branch; False where nobody can say."""
+        job = self._context
+        if job is None or job.sha != commit or not job.ref.startswith(BRANCH):
+            return False
+        with self._page("whether the branch still has the commit"):
+            return not self._rest.is_on(job.ref.removeprefix(BRANCH), commit)
+        return False
 
     def deployment(self, status: DeploymentStatus) -> None:
         """Show how far the release of a build is."""

@@ -1,6 +1,7 @@
 """The pages that need GitHub's REST API, for one job. Importing this module imports PyGithub."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 from github.Repository import Repository
 
@@ -9,6 +10,8 @@ from pipeline.github.answers import Patience
 from pipeline.github.client import Client
 from pipeline.github.context import GitHubContext
 from pipeline.github.page_models import Check, DeploymentStatus
+
+T = TypeVar("T")
 
 
 class RestPages:
@@ -40,6 +43,11 @@ class RestPages:
         """See `comment.publish`."""
         self._attempt("the comment", lambda on: comment.publish(on, pull_request, key, body))
 
-    def _attempt(self, doing: str, operation: Callable[[Repository], None]) -> None:
+    def is_on(self, branch: str, commit: str) -> bool:
+        """Whether a branch has a commit now, however many came after it."""
+        seen = self._attempt("the question for the branch", lambda on: on.compare(branch, commit).status)
+        return seen in {"identical", "behind"}
+
+    def _attempt(self, doing: str, operation: Callable[[Repository], T]) -> T:
         repository = self._client.repository(self._job.repository)
-        self._client.attempt(doing, lambda: operation(repository))
+        return self._client.attempt(doing, lambda: operation(repository))

@@ -26,7 +26,7 @@ from tests.parts.cache import cache_folder
 from tests.parts.ports import free_port
 from tests.parts.waiting import eventually_sync
 
-REF = re.compile(r"(/git/refs?/)([^?]+)")
+REF = re.compile(r"(/(?:git/refs?|compare)/)([^?]+)")
 START_DEADLINE = 60.0
 STOP_DEADLINE = 10.0
 POLL = 0.02
