@@ -203,7 +203,7 @@ class State(Value):
         if self.stage is Stage.RETIRE:  # what is live stays live
             return self._to(Stage.DONE)
         if self.fault:  # even rolling back failed; nothing is left to try
-            return self._to(Stage.FAILED)
+            return self.model_copy(update={"fault": _not_put_back(self.fault, fault)})._to(Stage.FAILED)
         return self.model_copy(update={"fault": fault})
 
     def after(self, action: Action, judged: Judged | None = None, fault: Fault | None = None) -> Self:
@@ -317,6 +317,12 @@ def judged_bad(state: State, judged: Judged) -> Fault:
         now="Mend the algorithm and push again.",
         by_the_build=True,
     )
+
+
+def _not_put_back(fault: Fault, because: Fault) -> Fault:
+    why = " ".join(filter(None, [fault.why, "Going back failed:", because.what, because.why]))
+    now = "Calls may still go to this build: look at `conduit status`, then use `conduit rollback`."
+    return fault.model_copy(update={"why": why, "now": now})
 
 
 def _nobody_decided(seconds: float) -> Fault:

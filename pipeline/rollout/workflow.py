@@ -109,8 +109,18 @@ def _most(action: Observe) -> timedelta:
 
 async def start(build: Started) -> None:
     """Have workers of the build beside those of the others, warm and seen by Temporal."""
-    await step("start", Activities.start, build)
-    await step("register", Activities.register, build, timedelta(seconds=build.timeout) + MOST)
+    most = timedelta(seconds=build.timeout) + MOST
+    await step("start", Activities.start, build, most)  # it may have an image to pull
+    await step("register", Activities.register, build, most)
+
+
+async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
+    """Do what a cancellation, such as Ctrl-C, must not cut short: it comes too late."""
+    task = asyncio.create_task(work)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return task.result()
 
 
 @workflow.defn
@@ -154,8 +164,10 @@ class Rollout:
                 self._tell()
                 await self._do(action)
         except asyncio.CancelledError:
-            await self._put_back(blame=False)
-            raise
+            if not self._state.is_over:
+                await undisturbed(self._put_back(blame=False))
+                raise
+            self._state = self._state.after(Retire())  # what is live stays live
         self._tell()
         if fault := self._state.fault:
             raise failure(fault)
@@ -177,7 +189,12 @@ class Rollout:
     async def _unless_aborted(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         """Do a step; where a person aborts the release meanwhile, do not wait for its end."""
         task = asyncio.create_task(work)
-        await workflow.wait_condition(lambda: task.done() or self._state.fault is not None)
+        try:
+            await workflow.wait_condition(lambda: task.done() or self._state.fault is not None)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])  # else it might route calls after they were put back
+            raise
         if not task.done():
             task.cancel()
         try:
@@ -269,8 +286,8 @@ class Rollout:
 
     async def _until_propagated(self) -> None:
         if self._propagating is not None:
-            self._propagated = await self._propagating
-            self._propagating = None
+            propagating, self._propagating, self._propagated = self._propagating, None, False
+            self._propagated = await propagating
 
     async def _count(self, candidate: Reference, current: str | None) -> None:
         """Read the counters before a change of routing: what is counted from then on is its doing."""
@@ -323,7 +340,7 @@ class Rollout:
         return "judge offline" if self._state.stage is Stage.OFFLINE else "watch"
 
     async def _roll_back(self, action: PutBack) -> None:
-        report = await self._put_back(blame=action.quarantine)
+        report = await undisturbed(self._put_back(blame=action.quarantine))
         if fault := self._state.fault:
             live = self._build.build_id if self._stays(action.quarantine) else self._before.was
             told = after_undo(fault, live, heal_lines(report) if report else ())
@@ -344,7 +361,7 @@ class Rollout:
             undo = Undo(candidate=self._build.for_batch, was=self._before.batch_was, stays=undo.stays)
             await self._try("undo offline", Activities.undo, undo)
         if not blame:
-            await self._try("stop", Activities.stop, self._build)
+            await self._stop()
             return None
         quarantine = Quarantine(
             reason=self._blame(), by=self._request.by, at=workflow.now(), unless=self._approval
@@ -352,20 +369,20 @@ class Rollout:
         await self._try(
             "quarantine", Activities.quarantine, Quarantined(build=self._build, quarantine=quarantine)
         )
-        heal = HealRequest(
-            bad=self._build, failing=self._failing, seconds=self._state.options.heal_limit.total_seconds()
-        )
-        _, report = await asyncio.gather(
-            self._try("stop", Activities.stop, self._build), self._try("heal", Healer.heal, heal)
-        )
+        seconds = self._state.options.heal_limit.total_seconds()
+        heal = HealRequest(bad=self._build, failing=self._failing, seconds=seconds)
+        _, report = await asyncio.gather(self._stop(), self._try("heal", Healer.heal, heal, seconds))
         return report
 
+    async def _stop(self) -> None:
+        await self._try("stop", Activities.stop, self._build, self._request.build.host.grace)
+
     async def _try(
-        self, name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object
+        self, name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object, seconds: float = 0
     ) -> T | None:
-        """Do a step whose failure changes nothing in what the release comes to."""
+        """Do a step whose failure changes nothing in what the release comes to; it may take so long, and longer."""
         try:
-            return await step(name, activity, argument)
+            return await step(name, activity, argument, timedelta(seconds=seconds) + MOST)
         except ActivityError as error:
             workflow.logger.warning("the step %s of a roll-back failed: %s", name, inert(str(error.cause)))
             return None
@@ -459,7 +476,10 @@ class RollBack:
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
         await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
         if not request.was_current:
-            await step("stop", Activities.stop, bad)
+            try:
+                await step("stop", Activities.stop, bad)
+            except ActivityError:  # calls are back; a long grace may outlast the step
+                workflow.logger.warning("the bad build's workers could not be stopped", exc_info=True)
         return Routed(
             algorithm=algorithm,
             build_id=target.build_id,
