@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from temporalio.client import Client
+
 from pipeline.commands.release import see_what_is_live
 from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
 from pipeline.commands.showing import shown
@@ -10,7 +12,7 @@ from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build, Image, Value
 from pipeline.project import at_commit
-from pipeline.rollout.host import roll_back, running
+from pipeline.rollout.host import BAD, WAS_CURRENT, roll_back, running
 from pipeline.rollout.messages import RollBackRequest
 from pipeline.rollout.policy import roll_back_target
 from pipeline.runtimes import OF_ARTIFACT
@@ -57,16 +59,16 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         client = await session.connect()
         deployments = Deployments(client)
         seen = await deployment(deployments, algorithm)
-        release = await running(client, algorithm)
-        candidate = str((await release.memo()).get("build_id", "")) if release else None
-        target, bad, known = await _target(deployments, seen, to, candidate)
+        under_way = await _under_way(client, algorithm)
+        target, bad, known = await _target(deployments, seen, to, under_way)
+        again = to is None and under_way.bad is not None
         record = _record(session, algorithm, target, known)
         story.releasing(record)
         story.rolled_back = bad
         request = RollBackRequest(
             target=record,
             bad=bad,
-            was_current=bad == seen.current,
+            was_current=under_way.was_current if again else bad == seen.current,
             replicas=record.workers.replicas,
             start_timeout=record.workers.start_timeout,
             by=session.by,
@@ -90,14 +92,34 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         return done
 
 
+class _UnderWay(Value):
+    """What runs now: a release of a build, or a roll-back to it from a bad one."""
+
+    build_id: str | None = None
+    bad: str | None = None
+    was_current: bool = True
+
+
+async def _under_way(client: Client, algorithm: str) -> _UnderWay:
+    run = await running(client, algorithm)
+    memo = await run.memo() if run else {}
+    return _UnderWay(
+        build_id=memo.get("build_id"), bad=memo.get(BAD), was_current=memo.get(WAS_CURRENT) != str(False)
+    )
+
+
 async def _target(
-    deployments: Deployments, seen: Deployment, to: str | None, candidate: str | None
+    deployments: Deployments, seen: Deployment, to: str | None, under_way: _UnderWay
 ) -> tuple[str, str, Build | None]:
-    """The build to return to, the one that is Current, and what the target's metadata says of it."""
+    """The build to return to, the bad one, and what the target's metadata says of it."""
     builds = [v.build_id for v in seen.versions if v.was_current or v.build_id == to]
     entries = await asyncio.gather(*(about(deployments, seen.name, build) for build in builds))
     known = dict(zip(builds, entries, strict=True))
-    target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None, candidate)
+    if under_way.bad is None or to is not None:
+        candidate = under_way.build_id if under_way.bad is None else None
+        target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None, candidate)
+    else:  # asked for twice, it is the same one: that to the build before would take back the good one
+        target, bad = under_way.build_id or "", under_way.bad
     entry = known.get(target) or await about(deployments, seen.name, target)
     return target, bad, entry.registered.build if entry.registered else None
 

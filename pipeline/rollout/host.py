@@ -28,6 +28,9 @@ from pipeline.worker.settings import batch_of
 
 UNHEARD = timedelta(seconds=8)
 """How long the host of a release is listened for before it counts as dead; it heartbeats every second."""
+ROLL_BACK = "RollBack"
+BAD, WAS_CURRENT = "bad", "was_current"
+"""Entries of a roll-back's memo: the same one may be asked for again while it runs."""
 ATTEMPTS = 5
 """How often another release may begin at the very same moment."""
 
@@ -48,6 +51,7 @@ async def in_flight(client: Client, algorithm: str) -> InFlight | None:
         task_queue=seen.task_queue,
         host_is_alive=await _is_served(client, seen.task_queue) if lives is None else lives,
         run_id=seen.run_id,
+        is_roll_back=seen.workflow_type == ROLL_BACK,
     )
 
 
@@ -182,7 +186,7 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
         target,
         queue,
         summary="roll back to",
-        memo={"host": process.this()},
+        memo={"host": process.this(), BAD: request.bad, WAS_CURRENT: str(request.was_current)},
         others=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
     )
     async with worker(client, queue, runtime):

@@ -18,6 +18,7 @@ class InFlight(Value):
     task_queue: str
     host_is_alive: bool
     run_id: str = ""
+    is_roll_back: bool = False
 
 
 class Begin(StrEnum):
@@ -84,6 +85,12 @@ def begin(algorithm: str, commit: Commit, other: InFlight | None, is_ancestor: A
         return Begin.FRESH
     if not other.host_is_alive:
         return Begin.TAKE_OVER  # all that it did is in Temporal; its host was killed
+    if other.is_roll_back:  # to an older commit by its nature, which no newer one may prevent
+        raise errors.ReleaseInFlight(
+            f"A roll-back of {algorithm} is running: to build {other.build_id}.",
+            why="It decides where calls go, and takes seconds.",
+            now=f"Look at `conduit status {algorithm}`, then run the command again.",
+        )
     if other.sha != commit.sha and is_ancestor(other.sha, commit.sha):
         return Begin.TAKE_OVER
     if other.sha != commit.sha and is_ancestor(commit.sha, other.sha):

@@ -10,8 +10,11 @@ import pytest
 from temporalio.client import Client
 
 from pipeline import errors
+from pipeline.deployments import Deployments
 from pipeline.models import Build
-from pipeline.rollout.messages import Progress, Routed
+from pipeline.rollout import host
+from pipeline.rollout.activities import Activities
+from pipeline.rollout.messages import Progress, RollBackRequest, Routed
 from pipeline.rollout.plan import Stage as At
 from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
@@ -178,3 +181,41 @@ def test_a_killed_delivery_is_adopted_by_the_controller(stage: Stage) -> None:
     eventually_sync(is_live, within=LATE)
     serving.terminate()
     assert serving.wait(60) == 0
+
+
+@pytest.mark.parametrize(
+    ("hangs", "where"), [(Activities, "_is_able"), (Deployments, "wait_propagated")], ids=["before", "after"]
+)
+async def test_a_roll_back_that_is_asked_for_twice_is_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, hangs: type, where: str
+) -> None:
+    """The second comes before the first has routed calls back, or after that and before its quarantine."""
+    client = await stage.client()
+    good = (await stage.seen(client)).current
+    assert good is not None
+    stage.repo.commit(activity("pass", revision=where))
+    bad = await asyncio.to_thread(stage.deliver)
+    reached = asyncio.Event()
+
+    async def hang(*_: object) -> bool:
+        reached.set()
+        await asyncio.Event().wait()
+        return True
+
+    monkeypatch.setattr(hangs, where, hang)
+    target = stage.runtime().build(stage.algorithm, good)
+    assert target is not None
+    request = RollBackRequest(target=target, bad=bad, replicas=1, start_timeout=60, by="tests")
+    first = asyncio.create_task(host.roll_back(client, request, stage.runtime(), lambda *_: None))
+    await reached.wait()
+    stage.repo.commit({"README.md": f"a push at the same time, {where}"})
+    push = await asyncio.to_thread(stage.conduit, "deliver", "--project", str(stage.repo.folder))
+    assert push.code == errors.ReleaseInFlight.exit_code
+    told = await asyncio.to_thread(stage.conduit.good, "rollback", stage.algorithm, "--reason", "x", "--json")
+    assert (told.json["build_id"], told.json["quarantined"]) == (good, bad)
+    with pytest.raises(errors.Superseded):
+        await first
+    assert (await stage.seen(client)).current == good
+    assert (await stage.about(client, good)).quarantine is None
+    assert (await stage.about(client, bad)).quarantine is not None
+    assert bad in await asyncio.to_thread(stage.conduit.alive, stage.algorithm)

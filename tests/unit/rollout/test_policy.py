@@ -83,6 +83,14 @@ def test_a_newer_commit_takes_over() -> None:
     assert begin("a", commit(LINE[2]), running(LINE[1]), is_ancestor) is Begin.TAKE_OVER
 
 
+def test_no_push_ends_a_roll_back() -> None:
+    back = running(LINE[0]).model_copy(update={"is_roll_back": True})
+    with pytest.raises(errors.ReleaseInFlight, match="roll-back"):
+        begin("a", commit(LINE[1]), back, is_ancestor)
+    dead = back.model_copy(update={"host_is_alive": False})
+    assert begin("a", commit(LINE[1]), dead, is_ancestor) is Begin.TAKE_OVER
+
+
 def test_an_older_commit_gives_way() -> None:
     with pytest.raises(errors.OlderCommit):
         begin("a", commit(LINE[0]), running(LINE[1]), is_ancestor)
