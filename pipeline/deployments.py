@@ -148,8 +148,7 @@ class Deployments:
     async def describe(self, name: str) -> Deployment | None:
         """Read a deployment's routing and versions; None if the server knows no deployment of that name."""
         request = DescribeWorkerDeploymentRequest(namespace=self._namespace, deployment_name=name)
-        call = self._service.describe_worker_deployment
-        answer = await _patient(lambda: _found(call(request, timeout=RPC_TIMEOUT)))
+        answer = await _found(self._service.describe_worker_deployment, request)
         return None if answer is None else _deployment(answer.worker_deployment_info, answer.conflict_token)
 
     async def details(self, name: str, build_id: str) -> VersionDetails | None:
@@ -157,8 +156,7 @@ class Deployments:
         request = DescribeWorkerDeploymentVersionRequest(
             namespace=self._namespace, deployment_version=_version(name, build_id)
         )
-        call = self._service.describe_worker_deployment_version
-        answer = await _patient(lambda: _found(call(request, timeout=RPC_TIMEOUT)))
+        answer = await _found(self._service.describe_worker_deployment_version, request)
         return None if answer is None else _details(answer.worker_deployment_version_info)
 
     async def names(self) -> tuple[str, ...]:
@@ -169,7 +167,7 @@ class Deployments:
             request = ListWorkerDeploymentsRequest(
                 namespace=self._namespace, page_size=PAGE, next_page_token=token
             )
-            answer = await _explained(self._service.list_worker_deployments(request, timeout=RPC_TIMEOUT))
+            answer = await _answer(self._service.list_worker_deployments, request)
             found += [summary.name for summary in answer.worker_deployments]
             token = answer.next_page_token
             if not token:
@@ -197,8 +195,7 @@ class Deployments:
             identity=self._client.identity,
             ignore_missing_task_queues=True,
         )
-        call = self._service.set_worker_deployment_current_version
-        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
+        await _answer(self._service.set_worker_deployment_current_version, request)
 
     async def set_ramp(self, seen: Deployment, build_id: str, percent: float) -> None:
         """Route a share of the workflow IDs to a version, provided that the routing still is as it was `seen`.
@@ -215,8 +212,7 @@ class Deployments:
             identity=self._client.identity,
             ignore_missing_task_queues=True,
         )
-        call = self._service.set_worker_deployment_ramping_version
-        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
+        await _answer(self._service.set_worker_deployment_ramping_version, request)
 
     async def clear_ramp(self, seen: Deployment) -> None:
         """Let no version be Ramping: an empty build ID does it, a ramp of 0 % would keep the version Ramping.
@@ -279,8 +275,7 @@ class Deployments:
             remove_entries=remove,
             identity=self._client.identity,
         )
-        call = self._service.update_worker_deployment_version_metadata
-        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
+        await _answer(self._service.update_worker_deployment_version_metadata, request)
 
     async def delete_version(self, name: str, build_id: str) -> None:
         """Delete a version; the server refuses while it drains, or pollers were seen in the last five minutes."""
@@ -289,8 +284,7 @@ class Deployments:
             deployment_version=_version(name, build_id),
             identity=self._client.identity,
         )
-        call = self._service.delete_worker_deployment_version
-        await _patient(lambda: _explained(call(request, timeout=RPC_TIMEOUT)))
+        await _answer(self._service.delete_worker_deployment_version, request)
 
     async def workers(self, name: str) -> tuple[Worker, ...]:
         """All workers of a deployment that the server has heard of, dead ones too."""
@@ -327,14 +321,14 @@ class Deployments:
             task_queue=TaskQueue(name=task_queue),
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
         )
-        return await _explained(self._service.describe_task_queue(request, timeout=RPC_TIMEOUT))
+        return await _answer(self._service.describe_task_queue, request)
 
     async def _heartbeats(self, query: str) -> tuple[Worker, ...]:
         running = WorkerStatus.WORKER_STATUS_RUNNING
         keys = [info.worker_instance_key async for info in self._listed(query) if info.status == running]
         requests = [DescribeWorkerRequest(namespace=self._namespace, worker_instance_key=key) for key in keys]
         answers = await asyncio.gather(
-            *(_found(self._service.describe_worker(request, timeout=RPC_TIMEOUT)) for request in requests)
+            *(_found(self._service.describe_worker, request) for request in requests)
         )
         return tuple(_worker(answer.worker_info.worker_heartbeat) for answer in answers if answer is not None)
 
@@ -344,7 +338,7 @@ class Deployments:
             request = ListWorkersRequest(
                 namespace=self._namespace, page_size=PAGE, next_page_token=token, query=query
             )
-            answer = await _explained(self._service.list_workers(request, timeout=RPC_TIMEOUT))
+            answer = await _answer(self._service.list_workers, request)
             for info in answer.workers:
                 yield info
             token = answer.next_page_token
@@ -387,8 +381,8 @@ async def polls(first: float = 0.05, most: float = 1.0) -> AsyncIterator[int]:
         pause = min(pause * 1.5, most)
 
 
-async def _patient(call: Callable[[], Awaitable[T]]) -> T:
-    """Try again what the server puts off, as it does where much is asked of one deployment."""
+async def _answer(call: Callable[..., Awaitable[T]], request: Message) -> T:
+    """Ask the server; try again what it puts off, as it does where much is asked of one deployment."""
     async for attempt in AsyncRetrying(
         retry=retry_if_exception(_is_rate_limit),
         stop=stop_after_delay(60),
@@ -396,24 +390,21 @@ async def _patient(call: Callable[[], Awaitable[T]]) -> T:
         reraise=True,
     ):
         with attempt:
-            return await call()
+            try:
+                return await call(request, timeout=RPC_TIMEOUT)
+            except RPCError as error:
+                raise _explain(error) from error
     raise AssertionError("the last attempt raises")
 
 
-async def _found(call: Awaitable[T]) -> T | None:
+async def _found(call: Callable[..., Awaitable[T]], request: Message) -> T | None:
     try:
-        return await call
-    except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        return await _answer(call, request)
+    except TemporalRefused as error:
+        cause = error.__cause__
+        if isinstance(cause, RPCError) and cause.status == RPCStatusCode.NOT_FOUND:
             return None
-        raise _explain(error) from error
-
-
-async def _explained(call: Awaitable[T]) -> T:
-    try:
-        return await call
-    except RPCError as error:
-        raise _explain(error) from error
+        raise
 
 
 def _explain(error: RPCError) -> Exception:

@@ -35,6 +35,8 @@ from pipeline.worker.settings import batch_of, queues_of
 
 ROUTING_ATTEMPTS = 5
 PROPAGATION_ATTEMPTS = 4
+MOST_STATES = 500
+"""Calls under way whose saved state a candidate is asked to read: a request has little room."""
 HEARD = timedelta(seconds=10)
 """How long a worker is listened for whose heartbeat is late: its machine may be busy."""
 REVIVAL = timedelta(minutes=2)
@@ -176,7 +178,7 @@ class Activities:
         report = await gates.run(self._client, self._deployments, request)
         calls = await pending_calls(self._client, request.build.algorithm)
         others = [call.saved for call in calls if call.build_id != request.build.build_id]
-        told = await gates.with_states(self._client, request.build, others, report)
+        told = await gates.with_states(self._client, request.build, others[:MOST_STATES], report)
         if gates.approved(told) in request.approvals:
             await self._note_approval(request, gates.approved(told))
         return told

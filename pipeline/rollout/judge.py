@@ -92,6 +92,7 @@ class Judgement(Value):
 
     verdict: Verdict
     reason: str
+    is_open: bool = Field(default=False, description="its workers are still to tell whether it is slow")
 
 
 class Count(Value):
@@ -258,7 +259,8 @@ def slow_or_doubtful(
         case Heard.NOTHING_TO_COMPARE if candidate.watched >= LEAST_WATCHED_ALONE:
             slow = seems
         case _:
-            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"{seems}; its workers did not tell yet")
+            reason = f"{seems}; its workers did not tell yet"
+            return Judgement(verdict=Verdict.INCONCLUSIVE, reason=reason, is_open=True)
     return Judgement(verdict=Verdict.FAIL, reason=slow) if slow else None
 
 

@@ -4,9 +4,10 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
+from pydantic import ValidationError
 from temporalio.client import Client
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
@@ -15,7 +16,7 @@ from pipeline.gates.plan import latest, merged
 from pipeline.gates.probing import Target, probe
 from pipeline.models import Value
 from pipeline.rollout.judge import ENOUGH, Heard, Told, Work
-from pipeline.worker.probe import ProbeRequest, Reference, Served
+from pipeline.worker.probe import ProbeAnswer, ProbeRequest, Reference, Served
 from pipeline.worker.served import percentile
 
 ASKED = 30
@@ -28,11 +29,14 @@ MOST_ASKED = 4
 AT_THE_END = 3.0
 """Seconds that the end of an observation waits for the figures; without them it is judged by the others alone."""
 PATIENCE = 2
-"""After so many times without an answer, others are told of nobody any more, and a build is called silent."""
+"""After so many times without an answer, others are told of nobody any more; and a doubtful build is called silent if
+Current did answer."""
 LAST_PATIENCE = 4
 """A build is after so many, though nobody else answers either."""
 AGAIN = 3.0
 """Seconds after which a build that seems slow is asked again."""
+RESOLVED = LAST_PATIENCE * (ASKING.total_seconds() + AGAIN)
+"""Seconds in which it becomes clear of a doubtful build whether it is slow."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +84,8 @@ class Figures:
         self._client = client
         self._algorithm = algorithm
         self._read_at: dict[str, int] = {}
-        self._unanswered = 0
+        self._missed: dict[str, int] = {}
+        self._missed_alone = 0
         self._asked_at = -math.inf
         self._is_doubted = False
         self._reading: asyncio.Task[None] | None = None
@@ -98,13 +103,14 @@ class Figures:
         # answers now tells the silence of the other from the server's.
         sides = [candidate, current] if doubtful or self._is_new(current) else [candidate]
         self._asked_at = time.monotonic()
-        self._reading = asyncio.create_task(self._read(sides, candidate, current))
+        self._reading = asyncio.create_task(self._read(sides, candidate, current, doubtful))
 
     def _is_due(self) -> bool:
         return time.monotonic() - self._asked_at > AGAIN
 
     def _is_worth_it(self, candidate: Side) -> bool:
-        return self._unanswered < PATIENCE and candidate.calls >= ASKED and self._is_new(candidate)
+        answers = all(missed < PATIENCE for missed in self._missed.values())
+        return answers and candidate.calls >= ASKED and self._is_new(candidate)
 
     def _is_new(self, side: Side) -> bool:
         return side.calls > self._read_at.get(side.build_id, 0)
@@ -121,38 +127,52 @@ class Figures:
             self._reading.cancel()
             await asyncio.wait({self._reading}, timeout=AT_THE_END)
 
-    async def _read(self, sides: Sequence[Side], candidate: Side, current: Side) -> None:
+    async def _read(self, sides: Sequence[Side], candidate: Side, current: Side, doubtful: bool) -> None:
         answers = await asyncio.gather(*(self._of(side) for side in sides))
         answered = {
             side.build_id: each for side, each in zip(sides, answers, strict=True) if each is not None
         }
-        self._unanswered = 0 if len(answered) == len(sides) else self._unanswered + 1
+        for side in sides:
+            missed = self._missed.get(side.build_id, 0)
+            self._missed[side.build_id] = 0 if side.build_id in answered else missed + 1
+        if candidate.build_id in answered:
+            self._missed_alone = 0
+        elif answered:
+            self._missed_alone += 1
         theirs = answered.get(candidate.build_id, self.told.candidate)
         ours = answered.get(current.build_id, self.told.current)
-        heard = self._heard(candidate.build_id in answered, current.build_id in answered, ours)
+        is_of_before = self._is_doubted and not doubtful  # it was asked when nothing spoke against it yet
+        heard = Heard.NOTHING if is_of_before else self._heard(candidate, current, answered.keys(), ours)
         self.told = Told(heard=heard, candidate=theirs, current=ours)
 
-    def _heard(self, candidate: bool, current: bool, told: Mapping[str, Work]) -> Heard:
-        is_comparable = any(work.calls >= ENOUGH for work in told.values())
-        if candidate and is_comparable:
+    def _heard(
+        self, candidate: Side, current: Side, answered: Collection[str], told: Mapping[str, Work]
+    ) -> Heard:
+        if candidate.build_id not in answered:
+            missed = self._missed[candidate.build_id]
+            is_silent = self._missed_alone >= PATIENCE or missed >= LAST_PATIENCE
+            return Heard.SILENCE if is_silent else Heard.NOTHING
+        if any(work.calls >= ENOUGH for work in told.values()):
             return Heard.ANSWER
-        if self._unanswered >= (PATIENCE if current else LAST_PATIENCE):
-            return Heard.NOTHING_TO_COMPARE if candidate else Heard.SILENCE
-        return Heard.NOTHING
+        is_known = current.build_id in answered or self._missed.get(current.build_id, 0) >= LAST_PATIENCE
+        return Heard.NOTHING_TO_COMPARE if is_known else Heard.NOTHING
 
     async def _of(self, side: Side) -> Mapping[str, Work] | None:
         """Ask one build's workers; None where none of them answers."""
         target = Target(deployment=self._algorithm, build_id=side.build_id, task_queue=self._algorithm)
-        asked = ProbeRequest(references=ASKED)
         times = min(side.workers, MOST_ASKED)
-        try:
-            async with asyncio.timeout(ASKING.total_seconds()):
-                answers = await asyncio.gather(
-                    *(probe(self._client, target, asked, ASKING) for _ in range(times))
-                )
-        except (RPCError, TemporalError, TimeoutError):
-            log.debug("the workers' figures could not be read", exc_info=True)
+        answers = await asyncio.gather(*(self._ask(target) for _ in range(times)))
+        told = [answer.served for answer in answers if answer is not None]
+        if not told:
             return None
         self._read_at[side.build_id] = side.calls
-        told = [answer.served for answer in answers if answer is not None]
-        return work(told) if told else None
+        return work(told)
+
+    async def _ask(self, target: Target) -> ProbeAnswer | None:
+        """Ask one worker. That another one does not answer is no reason not to hear this one."""
+        try:
+            async with asyncio.timeout(ASKING.total_seconds()):
+                return await probe(self._client, target, ProbeRequest(references=ASKED), ASKING)
+        except (RPCError, TemporalError, TimeoutError, ValidationError):  # its host may be of another version
+            log.debug("a worker's figures could not be read", exc_info=True)
+            return None

@@ -18,11 +18,11 @@ from pipeline.models import Value, is_placeholder
 from pipeline.rollout import diagnosis
 from pipeline.rollout.faults import fault_of
 from pipeline.rollout.judge import UNTOLD, Heard, Judgement, Meter, Tally, Told, judge, slowness
-from pipeline.rollout.latencies import Figures, Side
+from pipeline.rollout.latencies import RESOLVED, Figures, Side
 from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, Reference
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.plan import Fault, Judged
-from pipeline.rollout.troubled import OTHERS, Troubled
+from pipeline.rollout.troubled import MOST_KEPT, OTHERS, Troubled
 from pipeline.runtimes import Runtime
 
 OBSERVE = "conduit.observe"
@@ -37,6 +37,8 @@ STALL = 4.0
 workers were not heard, is no build's doing."""
 RECOVERY = 5.0
 """Seconds after that in which it shows."""
+MOST_FAILING = 200
+"""Calls that a failed observation hands on, of which a roll-back tells; its result has little room."""
 FIRST_SCAN, LAST_SCAN = 3.0, 15.0
 """Seconds between two looks at the callers, which cost a request for each: at first, and in the end."""
 
@@ -69,9 +71,9 @@ class Seen(Value):
         reached = {call.workflow_id for call in calls if call.build_id == candidate}
         return self.model_copy(
             update={
-                "timed_out": {build: tuple(sorted(attempts)) for build, attempts in timed_out.items()},
-                "excused": tuple(sorted(aside)),
-                "workflows": tuple(sorted(reached.union(self.workflows))),
+                "timed_out": {build: _kept(attempts) for build, attempts in timed_out.items()},
+                "excused": _kept(aside),
+                "workflows": _kept(reached.union(self.workflows)),
                 "troubled": troubled,
             }
         )
@@ -100,6 +102,10 @@ class Seen(Value):
         return tally.model_copy(
             update={"calls": tally.calls - out, "failed": tally.failed - out, "excused": out}
         )
+
+
+def _kept(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names)[:MOST_KEPT])
 
 
 class Beats:
@@ -203,14 +209,15 @@ class Observer:
             await figures.close()
 
     async def _observe(self, request: ObserveRequest, seen: Seen, figures: Figures) -> Observed:
-        scanned = 0.0
+        begun, scanned = begun_at(request), 0.0
         ours, theirs, stalls = Beats(), Beats(), Stalls()
         async for now in _looks():
+            elapsed = now - begun
             workers = await self._deployments.workers(request.candidate.deployment)
             mine, others = _of(workers, request.candidate.build_id), _of(workers, request.current)
             seen = _read(seen, mine, others)
             is_stalled = stalls.answered()
-            is_due = is_stalled or now - scanned > _pause(request)
+            is_due = is_stalled or now - scanned > _pause(elapsed)
             if is_due:
                 seen = await self._scan(request, seen, stalls, first=not scanned)
                 scanned = now
@@ -223,7 +230,7 @@ class Observer:
             ours.read(mine, now)
             theirs.read(others, now)
             fault = await self._fault(request, ours, theirs, now, is_stalled=is_stalled)
-            judged = _judged(request, seen, fault) if fault else conclusion(request, seen)
+            judged = _judged(request, seen, fault) if fault else conclusion(request, seen, elapsed)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
                 is_failing = judged.verdict is Verdict.FAIL
@@ -232,7 +239,7 @@ class Observer:
                 if sides and (not is_failing or seen.troubled.repeated):
                     await figures.at_the_end(*sides, doubtful=_is_doubtful(request, seen))
                 seen = seen.model_copy(update={"told": figures.told})
-                judged = conclusion(request, seen)
+                judged = conclusion(request, seen, elapsed)
             if judged:
                 return Observed(
                     judged=judged,
@@ -253,7 +260,7 @@ class Observer:
         if judged.verdict is not Verdict.FAIL:
             return ()
         calls = await pending_calls(self._client, request.candidate.algorithm)
-        return tuple(c for c in calls if c.build_id == request.candidate.build_id)
+        return tuple(c for c in calls if c.build_id == request.candidate.build_id)[:MOST_FAILING]
 
     async def _fault(
         self, request: ObserveRequest, ours: Beats, theirs: Beats, now: float, *, is_stalled: bool
@@ -263,7 +270,8 @@ class Observer:
         dead = [worker for worker in workers if worker.build_id == build.build_id and not worker.alive]
         if dead:
             return fault_of(diagnosis.death(dead[0], await self._log(request)))
-        if ours.heard > request.replicas + 1:
+        # Those that another machine started for it are none that were started again.
+        if ours.heard > max(request.replicas, len(request.counters.candidate.since)) + 1:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
         if not is_stalled and ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
             return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
@@ -274,16 +282,16 @@ class Observer:
         return await asyncio.to_thread(self._runtime.log, build.algorithm, build.build_id)
 
 
-def conclusion(request: ObserveRequest, seen: Seen) -> Judged | None:
-    """What the figures come to, if they are enough to end the observation. Pure but for the clock."""
+def conclusion(request: ObserveRequest, seen: Seen, elapsed: float) -> Judged | None:
+    """What the figures come to, if they are enough to end an observation that lasted so many seconds. Pure."""
     judgement = _judgement(request, seen)
-    elapsed = (datetime.now(UTC) - request.since).total_seconds()
     how = request.how
     is_quiet = how.quiet is not None and elapsed > how.quiet and not seen.is_at_work
     passes = judgement.verdict is Verdict.PASS and elapsed >= how.least and not how.waits_for_a_person
     # Where nobody calls either build, waiting longer brings no calls.
     nobody = elapsed >= how.least and not seen.is_at_work
-    over = elapsed >= how.most or (nobody and not how.waits_for_a_person)
+    most = how.most + (RESOLVED if judgement.is_open else 0.0)
+    over = elapsed >= most or (nobody and not how.waits_for_a_person)
     if judgement.verdict is Verdict.FAIL or passes or over or is_quiet:
         return _told(request, seen, judgement)
     return None
@@ -311,10 +319,12 @@ def _judgement(request: ObserveRequest, seen: Seen) -> Judgement:
 
 def _tallies(request: ObserveRequest, seen: Seen) -> tuple[Tally, Tally]:
     """The candidate's figures, and those it is compared with."""
+    theirs = seen.judged_by(request.candidate.build_id)
+    if request.current and is_placeholder(request.current):  # made-up answers are no measure
+        return theirs, Tally()
     current = seen.tally(seen.current, request.current)
     # After promotion Current is the candidate, and the one before it has no calls to be compared with.
-    beside = current if current.calls >= request.reference.calls else request.reference
-    return seen.judged_by(request.candidate.build_id), beside
+    return theirs, current if current.calls >= request.reference.calls else request.reference
 
 
 def _is_doubtful(request: ObserveRequest, seen: Seen) -> bool:
@@ -357,8 +367,13 @@ def _of(workers: Iterable[Worker], build_id: str | None) -> list[Worker]:
     return [worker for worker in workers if worker.build_id == build_id]
 
 
-def _pause(request: ObserveRequest) -> float:
-    elapsed = (datetime.now(UTC) - request.since).total_seconds()
+def begun_at(request: ObserveRequest) -> float:
+    """When the observation began, by this process's own clock: two times of the server's tell how long ago."""
+    ago = activity.info().started_time - request.since
+    return time.monotonic() - ago.total_seconds()
+
+
+def _pause(elapsed: float) -> float:
     return min(max(FIRST_SCAN, elapsed / 10), LAST_SCAN)
 
 

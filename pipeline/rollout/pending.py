@@ -44,8 +44,8 @@ class PendingCall(Value):
 
     @property
     def key(self) -> str:
-        """The call, whatever its attempt."""
-        return f"{self.workflow_id}/{self.run_id}/{self.activity_id}"
+        """The call, whatever its attempt; a run's ID is of no other workflow."""
+        return f"{self.run_id}/{self.activity_id}"
 
     @property
     def failures(self) -> int:

@@ -12,6 +12,8 @@ TELLING = 2
 """Attempts of a call that tell something of a build which answers others: a further one fails as they did."""
 OTHERS = 5
 """Other calls of the activity that a build has answered then."""
+MOST_KEPT = 1000
+"""So many calls are known at most: they travel in heartbeats, of which the server takes two megabytes."""
 
 
 class Troubled(Value):
@@ -41,21 +43,29 @@ class Troubled(Value):
         repeated = {activity: dict(its) for activity, its in self.repeated.items()}
         for call in calls:
             if call.build_id == current and call.failures >= AGAIN:
-                before[call.key] = call.failures
+                _note(before, call.key, call.failures)
             elif call.build_id != candidate or call.timed_out:
                 continue
             elif call.key in before:
                 since[call.key] = max(since.get(call.key, 0), call.failures - before[call.key])
             elif (more := call.failures - self.begun.get(call.key, 0) - TELLING) > 0:
-                repeated.setdefault(call.activity, {})[call.key] = more
+                _note(repeated.setdefault(call.activity, {}), call.key, more)
         return self.model_copy(update={"before": before, "since": since, "repeated": repeated})
 
     def anew(self, calls: Iterable[PendingCall], candidate: str, current: str | None) -> Self:
         """The same calls, counted from now on; the candidate may have had some of them already."""
         seen = tuple(calls)
         known = self.read(seen, candidate, current)
-        failed = {call.key: call.failures for call in seen if call.failures}
+        failed: dict[str, int] = {}
+        for call in seen:
+            if call.failures:
+                _note(failed, call.key, call.failures)
         again = {key: failures for key, failures in failed.items() if key in known.before}
         return self.model_copy(
             update={"before": {**known.before, **again}, "since": {}, "begun": failed, "repeated": {}}
         )
+
+
+def _note(known: dict[str, int], key: str, failures: int) -> None:
+    if key in known or len(known) < MOST_KEPT:
+        known[key] = failures

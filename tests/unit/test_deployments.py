@@ -1,14 +1,17 @@
 """Which of Temporal's answers are tried again."""
 
+import contextlib
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
+from temporalio.api.workflowservice.v1 import ListWorkersRequest, ListWorkersResponse
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from pipeline.deployments import _explained, _is_rate_limit
+from pipeline.deployments import Deployments
 from pipeline.errors import ConduitError
-
-
-async def refused(message: str, status: RPCStatusCode) -> None:
-    raise RPCError(message, status, b"")
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,18 @@ async def refused(message: str, status: RPCStatusCode) -> None:
 async def test_what_the_server_puts_off_is_tried_again(
     message: str, status: RPCStatusCode, again: bool
 ) -> None:
-    with pytest.raises(ConduitError) as raised:
-        await _explained(refused(message, status))
-    assert _is_rate_limit(raised.value) is again
+    tries = 0
+
+    async def refuses_once(request: ListWorkersRequest, **_: timedelta) -> ListWorkersResponse:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise RPCError(message, status, b"")
+        return ListWorkersResponse()
+
+    client = cast(
+        Client, SimpleNamespace(namespace="n", workflow_service=SimpleNamespace(list_workers=refuses_once))
+    )
+    with contextlib.nullcontext() if again else pytest.raises(ConduitError):
+        assert await Deployments(client).workers("a") == ()
+    assert tries == (2 if again else 1)

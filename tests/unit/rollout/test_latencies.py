@@ -1,10 +1,17 @@
 """What workers' figures come to, and who is asked."""
 
-import pytest
+import asyncio
+from datetime import timedelta
+from typing import cast
 
-from pipeline.rollout.judge import Work
-from pipeline.rollout.latencies import ASKED, COUNTED, work
-from pipeline.worker.probe import Reference, Served
+import pytest
+from temporalio.client import Client
+
+from pipeline.gates.probing import Target
+from pipeline.rollout import latencies
+from pipeline.rollout.judge import UNTOLD, Heard, Work
+from pipeline.rollout.latencies import ASKED, COUNTED, LAST_PATIENCE, PATIENCE, Figures, Side, work
+from pipeline.worker.probe import ProbeAnswer, Reference, Served
 
 
 def references(seconds: list[float], worker: str) -> tuple[Reference, ...]:
@@ -58,3 +65,100 @@ def test_calls_under_way_count_with_their_ages_once_each_also_of_an_activity_tha
     assert work([told, told, [served([0.5], worker="b", running=[1.0])]]) == {
         "m": Work(calls=1, busy=0.5, running=10.0)
     }
+
+
+NEW = Side(build_id="new", workers=1, calls=ASKED)
+OLD = Side(build_id="old", workers=1, calls=ASKED)
+SERVED = ProbeAnswer(served=(served([0.1] * ASKED),))
+FEW = ProbeAnswer(served=(served([0.1]),))
+
+
+class Asked:
+    """Stands in for the workers of two builds, of which one may not answer."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, ProbeAnswer | None] = {"new": SERVED, "old": SERVED}
+        self.until = asyncio.Event()
+        self.until.set()
+
+    async def probe(self, client: Client, target: Target, *_: object) -> ProbeAnswer | None:
+        await self.until.wait()
+        return self.answers[target.build_id]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    asked = Asked()
+    monkeypatch.setattr(latencies, "probe", asked.probe)
+    monkeypatch.setattr(latencies, "AGAIN", -1.0)
+    return asked
+
+
+async def heard(figures: Figures, times: int = 1) -> Heard:
+    """What became of asking a doubtful build so many times."""
+    for _ in range(times):
+        await figures.at_the_end(NEW, OLD, doubtful=True)
+    return figures.told.heard
+
+
+def figures() -> Figures:
+    return Figures(cast(Client, None), "a", UNTOLD)
+
+
+async def test_a_build_is_silent_only_after_others_answered_beside_it_more_than_once(asked: Asked) -> None:
+    asked.answers = {"new": None, "old": None}
+    those = figures()
+    assert await heard(those, PATIENCE) is Heard.NOTHING  # the server stands still
+    asked.answers["old"] = SERVED
+    assert await heard(those) is Heard.NOTHING
+    assert await heard(those) is Heard.SILENCE
+
+
+async def test_a_build_that_answered_until_now_is_not_silent_for_current_s_sake(asked: Asked) -> None:
+    asked.answers["old"] = None
+    those = figures()
+    await heard(those, LAST_PATIENCE - 1)
+    asked.answers["new"] = None
+    assert await heard(those) is Heard.NOTHING
+    assert await heard(those, LAST_PATIENCE) is Heard.SILENCE
+
+
+@pytest.mark.parametrize(("current", "times"), [(FEW, 1), (None, LAST_PATIENCE)])
+async def test_where_current_has_no_figures_heartbeats_alone_tell(
+    asked: Asked, current: ProbeAnswer | None, times: int
+) -> None:
+    """Else nothing would: a build that hangs beside a Current just started would never be found out."""
+    asked.answers["old"] = current
+    those = figures()
+    assert await heard(those, times) is Heard.NOTHING_TO_COMPARE
+    asked.answers["old"] = SERVED
+    assert await heard(those) is Heard.ANSWER
+
+
+async def test_what_was_asked_before_a_build_was_doubtful_does_not_speak_for_it(asked: Asked) -> None:
+    those = figures()
+    asked.until.clear()
+    those.want(NEW, OLD)
+    await asyncio.sleep(0)
+    those.want(NEW, OLD, doubtful=True)
+    asked.until.set()
+    assert await heard(those) is Heard.NOTHING
+    assert await heard(those) is Heard.ANSWER
+
+
+async def test_a_worker_that_does_not_answer_hides_no_other(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(latencies, "ASKING", timedelta(seconds=0.05))
+    tell = iter([True, False])
+
+    async def one_hangs(client: Client, target: Target, *_: object) -> ProbeAnswer:
+        if not next(tell, True):
+            await asyncio.Event().wait()
+        return SERVED
+
+    monkeypatch.setattr(latencies, "probe", one_hangs)
+    those = figures()
+    two = NEW.model_copy(update={"workers": 2})
+    await those.at_the_end(two, OLD)
+    assert set(those.told.candidate) == {"m"}

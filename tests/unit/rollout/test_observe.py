@@ -1,30 +1,42 @@
 """When an observation has seen enough, and which workers are heard."""
 
+import asyncio
+import time
+import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from temporalio.client import Client
+from temporalio.testing import ActivityEnvironment
 
+from pipeline.deployments import Deployments
 from pipeline.gates import Verdict
 from pipeline.options.release import ReleaseOptions
-from pipeline.rollout.judge import Count, Meter, Tally
+from pipeline.rollout.judge import Count, Heard, Meter, Tally, Told
+from pipeline.rollout.latencies import RESOLVED
 from pipeline.rollout.messages import Counters, ObserveRequest, Reference
-from pipeline.rollout.observe import Beats, Seen, conclusion
+from pipeline.rollout.observe import Beats, Observer, Seen, begun_at, conclusion
 from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Observe, Stage
+from pipeline.rollout.troubled import MOST_KEPT
+from pipeline.runtimes import Runtime
 from tests.unit.rollout.test_judge import START, worker
 
 
-def request(elapsed: float, how: Observe, reference: Tally | None = None) -> ObserveRequest:
+def request(how: Observe, reference: Tally | None = None, current: str = "old") -> ObserveRequest:
     return ObserveRequest(
         candidate=Reference(algorithm="a", build_id="new"),
-        current="old",
+        current=current,
         reference=reference or Tally(),
         counters=Counters(),
         options=ReleaseOptions(),
         how=how,
         stage=Stage.RAMP,
         percent=50,
-        since=datetime.now(UTC) - timedelta(seconds=elapsed),
+        since=START,
         replicas=1,
     )
 
@@ -42,7 +54,7 @@ STEP = Observe(least=30, most=60, quiet=8)
 
 
 def verdict(elapsed: float, what: Seen, how: Observe = STEP) -> Verdict | None:
-    judged = conclusion(request(elapsed, how), what)
+    judged = conclusion(request(how), what, elapsed)
     return judged.verdict if judged else None
 
 
@@ -78,7 +90,7 @@ def test_after_promotion_it_is_compared_with_what_current_did_in_the_ramp() -> N
     how = Observe(least=60, most=60)
     failing = seen(40, 12, current=0)
     before = Tally(calls=100, failed=30)
-    judged = conclusion(request(61, how, before), failing)
+    judged = conclusion(request(how, before), failing, 61)
     assert judged is not None
     assert judged.verdict is Verdict.PASS
     assert verdict(61, failing, how) is Verdict.FAIL
@@ -126,3 +138,77 @@ def test_a_worker_is_silent_when_its_heartbeat_stops_and_was_heard_before() -> N
     assert beats.silent(11.5, 10.0)
     assert beats.all_silent(11.5, 10.0)
     assert not Beats().all_silent(99.0, 10.0)
+
+
+def test_a_doubtful_build_is_not_let_pass_by_a_time_that_is_over() -> None:
+    how = Observe(least=10, most=10)
+    hanging = seen(0, current=50)
+    hanging = hanging.model_copy(
+        update={"candidate": hanging.candidate.model_copy(update={"busy": 60.0, "watched": 9.0})}
+    )
+    assert verdict(11, hanging, how) is None
+    silent = hanging.model_copy(update={"told": Told(heard=Heard.SILENCE)})
+    assert verdict(20, silent, how) is Verdict.FAIL
+    assert verdict(11 + RESOLVED, hanging, how) is Verdict.INCONCLUSIVE
+
+
+def test_a_placeholder_is_no_measure_of_how_long_calls_take() -> None:
+    """It goes on answering for a moment when the real algorithm takes over, a hundred times as fast."""
+    real = seen(30, current=100, busy=90).model_copy(update={"told": Told(heard=Heard.NOTHING_TO_COMPARE)})
+    real = real.model_copy(update={"candidate": real.candidate.model_copy(update={"watched": 40.0})})
+    how = Observe(least=60, most=60)
+    after_placeholder = conclusion(request(how, current="placeholder-old"), real, 61)
+    assert after_placeholder is not None
+    assert after_placeholder.verdict is Verdict.PASS
+    assert verdict(61, real, how) is Verdict.FAIL
+
+
+def test_what_is_gathered_stays_small_however_many_calls_there_are() -> None:
+    """The server takes two megabytes in a heartbeat; beyond them it ends the observation."""
+    what = seen(0)
+    for look in range(40):
+        calls = [
+            PendingCall(
+                workflow_id=f"order-{uuid.uuid4()}",
+                run_id=str(uuid.uuid4()),
+                activity_id="1",
+                activity="m",
+                attempt=4,
+                build_id=build,
+                timed_out=late,
+            )
+            for build, late in [("new", True), ("old", True), ("old", False)] * 70
+        ]
+        what = what.with_calls(calls, "new", "old", excused=look % 2 == 0)
+    assert len(what.model_dump_json()) < 1_000_000
+    assert len(what.workflows) == MOST_KEPT
+
+
+@pytest.mark.parametrize("skew", [-3600, 0, 3600])
+def test_how_long_an_observation_lasts_is_told_by_the_servers_time(skew: int) -> None:
+    """That of this machine may be an hour ahead: a build would be promoted unjudged."""
+    since = datetime.now(UTC) + timedelta(seconds=skew)
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, started_time=since + timedelta(seconds=7))
+
+    async def begun() -> float:
+        return begun_at(request(STEP).model_copy(update={"since": since}))
+
+    ago = time.monotonic() - asyncio.run(environment.run(begun))
+    assert ago == pytest.approx(7, abs=1)
+
+
+@pytest.mark.parametrize(("others", "restarted"), [(2, False), (0, True)])
+async def test_workers_that_another_machine_started_are_none_that_crash(others: int, restarted: bool) -> None:
+    there = {str(n): Count(processed=0, failed=0) for n in range(2 + others)}
+    asked = request(STEP).model_copy(
+        update={"counters": Counters(candidate=Meter(since=there)), "replicas": 2}
+    )
+    beats = Beats()
+    for second in range(2):
+        at = START + timedelta(seconds=second)
+        beats.read([worker(str(n), 0).model_copy(update={"heartbeat": at}) for n in range(4)], second)
+    runtime = SimpleNamespace(workers=lambda _: (), log=lambda *_: "")
+    observer = Observer(cast(Client, None), cast(Deployments, None), cast(Runtime, runtime))
+    fault = await observer._fault(asked, beats, Beats(), 1.0, is_stalled=False)
+    assert (fault is not None) is restarted

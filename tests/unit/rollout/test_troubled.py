@@ -19,7 +19,7 @@ NONE = Tally()
 def call(name: str, build_id: str, failures: int, *, timed_out: bool = False) -> PendingCall:
     return PendingCall(
         workflow_id=name,
-        run_id="r",
+        run_id=f"run of {name}",
         activity_id="1",
         activity="m",
         attempt=failures + 1,
