@@ -5,14 +5,16 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecution
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError
 
 from pipeline.deployments import Deployments, polls
 from pipeline.errors import ConduitError, NoController, RuntimeUnavailable
 from pipeline.models import Build, Environment
 from pipeline.rollout import host
-from pipeline.rollout.messages import ReleaseRequest
+from pipeline.rollout.messages import ReleaseRequest, workflow_id
 from pipeline.rollout.policy import Ancestry
 from pipeline.rollout.serving import controller_queue, is_of_this_machine, worker
 from pipeline.runtimes import OF_ARTIFACT, LocalWorker, Runtime
@@ -99,7 +101,10 @@ async def serve(client: Client, runtime: Runtime, home: Path, say: Say, stop: as
     async with worker(client, queue, runtime):
         say(f"the controller serves {queue}")
         while not stop.is_set():
-            await _adopt_all(client, runtime, queue, say)
+            try:
+                await _adopt_all(client, runtime, queue, say)
+            except (ConduitError, RPCError) as error:  # the server may be restarted under it
+                say(f"releases without a host could not be looked for, and are again later: {error}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), SEARCH)
 
@@ -111,17 +116,21 @@ async def _adopt_all(client: Client, runtime: Runtime, queue: str, say: Say) -> 
                 await _adopt(client, runtime, run, queue, say)
             except ConduitError as error:
                 say(f"{run.id} was left alone: {error.what}")
+            except ValidationError:
+                say(
+                    f"{run.id} was left alone: another version of the toolkit began it. Deliver its commit again."
+                )
 
 
 async def _adopt(client: Client, runtime: Runtime, run: WorkflowExecution, queue: str, say: Say) -> None:
     """Begin a release anew whose host is dead: what it did is in Temporal, and is found done."""
+    other = await host.in_flight(client, run.id.removeprefix(workflow_id("")))
+    if other is None or other.host_is_alive or other.run_id != run.run_id:
+        return
     request = await _request(client, run)
     build = request.build
     if isinstance(build.artifact, Environment) and not runtime.build(build.algorithm, build.build_id):
         return  # another folder of this machine has it
-    other = await host.in_flight(client, build.algorithm)
-    if other is None or other.host_is_alive or other.run_id != run.run_id:
-        return
     say(f"going on with the release of {build.build_id} of {build.algorithm}")
     await host.start(client, request.model_copy(update={"over": None}), lambda older, newer: None, queue)
 
