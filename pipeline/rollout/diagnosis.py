@@ -125,3 +125,12 @@ def routing_changed(request: Route, seen: Deployment | None) -> errors.RoutingCh
         why=f"{now or 'No build'} is Current, where {request.expected[0] or 'none'} was when this began.",
         now=f"Look at `conduit status {request.algorithm}` and run the command again.",
     )
+
+
+def routed_elsewhere(build_id: str, seen: Deployment) -> errors.Superseded:
+    """Say that somebody took a build's calls away while it was judged, at Temporal and past the conduit."""
+    return errors.Superseded(
+        f"The calls of build {build_id} were routed elsewhere by hand while it was judged.",
+        why=f"{seen.current or 'No build'} is Current, {seen.ramping or 'none'} is Ramping.",
+        now="Deliver it again when it may go live.",
+    )

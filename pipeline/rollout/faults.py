@@ -75,7 +75,8 @@ def aborted(order: Order) -> Fault:
 
 def after_undo(fault: Fault, live: str | None, healed: Iterable[str]) -> Fault:
     """Say where calls go, now that the routing is as it was, and which of them recovered."""
-    elsewhere = fault.error == errors.RoutingChanged.__name__  # by somebody else: it is not ours to tell
+    # By somebody else: it is not ours to tell.
+    elsewhere = fault.error in (errors.RoutingChanged.__name__, errors.Superseded.__name__)
     where = "" if elsewhere else f"All calls go to build {live}." if live else "No build is live."
     return fault.model_copy(
         update={

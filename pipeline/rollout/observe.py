@@ -12,7 +12,7 @@ from temporalio import activity
 from temporalio.client import Client
 from temporalio.service import RPCError
 
-from pipeline.deployments import Deployments, Worker, polls
+from pipeline.deployments import Deployment, Deployments, Worker, polls
 from pipeline.gates import Verdict
 from pipeline.models import Value, is_placeholder
 from pipeline.rollout import diagnosis
@@ -21,7 +21,7 @@ from pipeline.rollout.judge import UNTOLD, Heard, Judgement, Meter, Tally, Told,
 from pipeline.rollout.latencies import RESOLVED, Figures, Side
 from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, Reference
 from pipeline.rollout.pending import PendingCall, pending_calls
-from pipeline.rollout.plan import Fault, Judged
+from pipeline.rollout.plan import Fault, Judged, Stage
 from pipeline.rollout.troubled import MOST_KEPT, OTHERS, Troubled
 from pipeline.runtimes import Runtime
 
@@ -275,7 +275,14 @@ class Observer:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
         if not is_stalled and ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
             return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
-        return None
+        return await self._routed_elsewhere(request)
+
+    async def _routed_elsewhere(self, request: ObserveRequest) -> Fault | None:
+        seen = await self._deployments.describe(request.candidate.deployment)
+        if seen is None or has_its_calls(request, seen):
+            return None
+        error = diagnosis.routed_elsewhere(request.candidate.build_id, seen)
+        return fault_of(error).model_copy(update={"by_the_build": False})
 
     async def _log(self, request: ObserveRequest) -> str:
         build = request.candidate
@@ -297,8 +304,20 @@ def conclusion(request: ObserveRequest, seen: Seen, elapsed: float) -> Judged | 
     return None
 
 
+def has_its_calls(request: ObserveRequest, seen: Deployment) -> bool:
+    """Whether a candidate still has the calls that it is judged at; one that waits may not have had any. Pure."""
+    candidate = request.candidate.build_id
+    if request.stage is Stage.WATCH:
+        return seen.current == candidate
+    if request.how.waits_for_a_person:
+        return True
+    # A person may have promoted it by hand.
+    return candidate in (seen.ramping, seen.current)
+
+
 def _judged(request: ObserveRequest, seen: Seen, fault: Fault) -> Judged:
-    return _told(request, seen, Judgement(verdict=Verdict.FAIL, reason=fault.what))
+    verdict = Verdict.FAIL if fault.by_the_build else Verdict.INCONCLUSIVE
+    return _told(request, seen, Judgement(verdict=verdict, reason=fault.what))
 
 
 def _told(request: ObserveRequest, seen: Seen, judgement: Judgement) -> Judged:

@@ -183,6 +183,29 @@ def test_a_killed_delivery_is_adopted_by_the_controller(stage: Stage) -> None:
     assert serving.wait(60) == 0
 
 
+async def test_a_build_that_is_taken_back_by_hand_while_it_is_watched_is_not_told_to_be_live(
+    stage: Stage,
+) -> None:
+    client = await stage.client()
+    good = (await stage.seen(client)).current or ""
+    build = await stage.build(
+        {**settings(stage, steps="[]", watch="'60s'"), **activity("pass", revision="u")}
+    )
+    async with (
+        running_load(client, Calling(algorithm=stage.algorithm), 2),
+        releasing(stage, client, build) as release,
+    ):
+        await until(stage, client, build, stage=At.WATCH)
+        deployments = Deployments(client)
+        await deployments.set_current(await stage.seen(client), good)  # as Temporal's UI would
+        with pytest.raises(errors.Superseded, match="by hand"):
+            async with asyncio.timeout(LATE):
+                await release
+    assert (await stage.seen(client)).current == good
+    assert (await stage.about(client, build.build_id)).quarantine is None
+    assert build.build_id not in await asyncio.to_thread(stage.conduit.alive, stage.algorithm)
+
+
 @pytest.mark.parametrize(
     ("hangs", "where"), [(Activities, "_is_able"), (Deployments, "wait_propagated")], ids=["before", "after"]
 )

@@ -20,6 +20,7 @@ def fault(error: str = "WorkerDied") -> Fault:
         ("WorkerDied", "b1", "Nobody knows. All calls go to build b1."),
         ("WorkerDied", None, "Nobody knows. No build is live."),
         ("RoutingChanged", "b1", "Nobody knows."),
+        ("Superseded", "b1", "Nobody knows."),
     ],
 )
 def test_what_was_put_back_is_said(error: str, live: str | None, why: str) -> None:

@@ -18,12 +18,13 @@ from pipeline.options.release import ReleaseOptions
 from pipeline.rollout.judge import Count, Heard, Meter, Tally, Told
 from pipeline.rollout.latencies import RESOLVED
 from pipeline.rollout.messages import Counters, ObserveRequest, Reference
-from pipeline.rollout.observe import Beats, Observer, Seen, begun_at, conclusion
+from pipeline.rollout.observe import Beats, Observer, Seen, begun_at, conclusion, has_its_calls
 from pipeline.rollout.pending import PendingCall
 from pipeline.rollout.plan import Observe, Stage
 from pipeline.rollout.troubled import MOST_KEPT
 from pipeline.runtimes import Runtime
 from tests.unit.rollout.test_judge import START, worker
+from tests.unit.rollout.test_policy import deployment
 
 
 def request(how: Observe, reference: Tally | None = None, current: str = "old") -> ObserveRequest:
@@ -198,6 +199,13 @@ def test_how_long_an_observation_lasts_is_told_by_the_servers_time(skew: int) ->
     assert ago == pytest.approx(7, abs=1)
 
 
+class NotKnown:
+    """Temporal without the deployment."""
+
+    async def describe(self, name: str) -> None:
+        return None
+
+
 @pytest.mark.parametrize(("others", "restarted"), [(2, False), (0, True)])
 async def test_workers_that_another_machine_started_are_none_that_crash(others: int, restarted: bool) -> None:
     there = {str(n): Count(processed=0, failed=0) for n in range(2 + others)}
@@ -209,6 +217,31 @@ async def test_workers_that_another_machine_started_are_none_that_crash(others: 
         at = START + timedelta(seconds=second)
         beats.read([worker(str(n), 0).model_copy(update={"heartbeat": at}) for n in range(4)], second)
     runtime = SimpleNamespace(workers=lambda _: (), log=lambda *_: "")
-    observer = Observer(cast(Client, None), cast(Deployments, None), cast(Runtime, runtime))
+    observer = Observer(cast(Client, None), cast(Deployments, NotKnown()), cast(Runtime, runtime))
     fault = await observer._fault(asked, beats, Beats(), 1.0, is_stalled=False)
     assert (fault is not None) is restarted
+
+
+@pytest.mark.parametrize(
+    ("stage", "current", "ramping", "waits", "expected"),
+    [
+        (Stage.RAMP, "old", "new", False, True),
+        (Stage.RAMP, "new", None, False, True),
+        (Stage.RAMP, "old", None, False, False),
+        (Stage.RAMP, "old", None, True, True),
+        (Stage.OFFLINE, "new", None, False, True),
+        (Stage.OFFLINE, "old", None, False, False),
+        (Stage.OFFLINE, "old", None, True, True),
+        (Stage.WATCH, "new", None, False, True),
+        (Stage.WATCH, "old", None, False, False),
+        (Stage.WATCH, "third", "new", True, False),
+        (Stage.PROMOTE, "old", None, True, True),
+    ],
+)
+def test_calls_that_were_routed_elsewhere_by_hand_are_missed(
+    stage: Stage, current: str, ramping: str | None, waits: bool, expected: bool
+) -> None:
+    """Else a build that was taken back in Temporal's UI while it was watched would be told to be live."""
+    asked = request(STEP.model_copy(update={"waits_for_a_person": waits})).model_copy(update={"stage": stage})
+    routing = deployment(current).model_copy(update={"ramping": ramping})
+    assert has_its_calls(asked, routing) is expected
