@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from pipeline import gates
 from pipeline.deployments import Deployment, Deployments, Version, Worker, polls
 from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
-from pipeline.models import BUILD_ENTRY, is_placeholder
+from pipeline.models import BUILD_ENTRY
 from pipeline.rollout import diagnosis, policy
 from pipeline.rollout.messages import (
     APPROVAL_ENTRY,
@@ -29,7 +29,6 @@ from pipeline.rollout.messages import (
     workflow_id,
 )
 from pipeline.rollout.pending import pending_calls
-from pipeline.rollout.retire import left
 from pipeline.runtimes import Runtime
 from pipeline.worker.settings import batch_of, queues_of
 
@@ -60,28 +59,21 @@ class Activities:
         if seen is None:
             return Before(current=None, was=None, is_used=False)
         batch = await self._deployments.describe(build.for_batch.deployment)
+        was = seen.current
+        if was == build.build_id:  # a release that was cut off would go back further
+            was = await self._first_good(seen.name, policy.earlier(seen))
         workers = await self._deployments.workers(build.algorithm)
         if batch is not None:
             workers += await self._deployments.workers(batch.name)
         return Before(
             current=seen.current,
-            was=seen.current if seen.current != build.build_id else await self._one_before(seen),
+            was=was,
             promised=policy.promised(seen),
             is_used=any(w.processed or w.used_slots for w in workers if w.build_id != build.build_id),
             batch=batch.current if batch else None,
             batch_was=await self._batch_target(batch, seen, build.build_id) if batch else None,
             versions=len(seen.versions),
         )
-
-    async def _one_before(self, seen: Deployment) -> str | None:
-        """The last good build that was Current before: where a release that was cut off would go back to."""
-        others = (
-            v
-            for v in seen.versions
-            if v.was_current and v.build_id != seen.current and not is_placeholder(v.build_id)
-        )
-        latest = sorted(others, key=left, reverse=True)
-        return await self._first_good(seen.name, [version.build_id for version in latest])
 
     async def _batch_target(self, batch: Deployment, own: Deployment, leaving: str) -> str | None:
         return await self._first_good(own.name, policy.batch_targets(batch, own, leaving))

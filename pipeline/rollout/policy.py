@@ -145,19 +145,21 @@ def roll_back_target(
         return _wanted(seen, wanted).build_id, seen.current
     if candidate not in (None, seen.current) and seen.version(candidate):
         return seen.current, candidate or ""
-    candidates = [
-        v
-        for v in seen.versions
-        if v.was_current and v.build_id != seen.current and not is_placeholder(v.build_id)
-    ]
-    for version in sorted(candidates, key=_left, reverse=True):
-        if not is_quarantined(version.build_id):
-            return version.build_id, seen.current
+    for build_id in earlier(seen):
+        if not is_quarantined(build_id):
+            return build_id, seen.current
     raise errors.NothingToRollBackTo(
         f"{seen.name} has no earlier build to roll back to.",
         why="No other build was Current before, or all that were are quarantined or placeholders.",
         now="Deliver a good commit, or name a build with --to.",
     )
+
+
+def earlier(seen: Deployment) -> list[str]:
+    """The builds that were Current before, no placeholders, the latest first."""
+    versions = (v for v in seen.versions if v.was_current and v.build_id != seen.current)
+    latest = sorted(versions, key=_left, reverse=True)
+    return [version.build_id for version in latest if not is_placeholder(version.build_id)]
 
 
 def batch_targets(batch: Deployment, own: Deployment, leaving: str) -> list[str]:
@@ -200,4 +202,5 @@ def _wanted(seen: Deployment, wanted: str) -> Version:
 
 
 def _left(version: Version) -> datetime:
+    """When a build stopped to be Current."""
     return version.deactivated or version.last_current or version.created or datetime.min.replace(tzinfo=UTC)

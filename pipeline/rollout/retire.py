@@ -9,9 +9,10 @@ from temporalio.client import Client
 
 from pipeline.deployments import Deployment, Deployments, Version, Worker
 from pipeline.errors import TemporalRefused
-from pipeline.models import Value, is_placeholder
+from pipeline.models import Value
 from pipeline.rollout.messages import QUARANTINE_ENTRY, Retired, RetireRequest
 from pipeline.rollout.pending import PendingCall, pending_calls
+from pipeline.rollout.policy import earlier
 from pipeline.runtimes import Runtime
 from pipeline.worker.settings import batch_of
 
@@ -45,7 +46,8 @@ def plan(
         started_here: builds with workers that this machine could stop.
         alive: builds with live workers anywhere.
     """
-    kept = {seen.current, seen.ramping, for_batch, *request.spare, *_good(seen, quarantined, request.keep)}
+    good = [build_id for build_id in earlier(seen) if build_id not in quarantined]
+    kept = {seen.current, seen.ramping, for_batch, *request.spare, *good[: request.keep]}
     past = started_here - kept
     stop = past - at_work
     stays = kept | ((alive | past) - stop)
@@ -56,22 +58,6 @@ def plan(
         delete=tuple(version.build_id for version in oldest[:surplus]),
         busy=tuple(sorted(past & at_work)),
     )
-
-
-def _good(seen: Deployment, quarantined: frozenset[str], keep: int) -> list[str]:
-    """The last so many builds that were Current and are not quarantined; placeholders are not kept."""
-    others = (v for v in seen.versions if v.was_current and v.build_id != seen.current)
-    good = [v for v in sorted(others, key=left, reverse=True) if _is_good(v.build_id, quarantined)]
-    return [version.build_id for version in good[:keep]]
-
-
-def _is_good(build_id: str, quarantined: frozenset[str]) -> bool:
-    return build_id not in quarantined and not is_placeholder(build_id)
-
-
-def left(version: Version) -> datetime:
-    """When a build stopped to be Current."""
-    return version.deactivated or version.last_current or version.created or datetime.min.replace(tzinfo=UTC)
 
 
 def _age(version: Version) -> datetime:
