@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 
 from pipeline.commands.release import see_what_is_live
 from pipeline.commands.session import NOT_PROPAGATED, Session, about, deployment
@@ -12,7 +12,7 @@ from pipeline.deployments import Deployment, Deployments
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build, Image, Value
 from pipeline.project import at_commit
-from pipeline.rollout.host import BAD, WAS_CURRENT, roll_back, running
+from pipeline.rollout.host import BAD, RUN_URL, WAS_CURRENT, latest, roll_back
 from pipeline.rollout.messages import RollBackRequest
 from pipeline.rollout.policy import roll_back_target
 from pipeline.runtimes import OF_ARTIFACT
@@ -59,7 +59,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         client = await session.connect()
         deployments = Deployments(client)
         seen = await deployment(deployments, algorithm)
-        under_way = await _under_way(client, algorithm)
+        under_way = await _under_way(client, algorithm, session.run_url)
         target, bad, known = await _target(deployments, seen, to, under_way)
         again = to is None and under_way.bad is not None
         record = _record(session, algorithm, target, known)
@@ -93,16 +93,19 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
 
 
 class _UnderWay(Value):
-    """What runs now: a release of a build, or a roll-back to it from a bad one."""
+    """What runs now: a release of a build, or a roll-back to it from a bad one, which the same job may have ended."""
 
     build_id: str | None = None
     bad: str | None = None
     was_current: bool = True
 
 
-async def _under_way(client: Client, algorithm: str) -> _UnderWay:
-    run = await running(client, algorithm)
+async def _under_way(client: Client, algorithm: str, run_url: str) -> _UnderWay:
+    run = await latest(client, algorithm)
     memo = await run.memo() if run else {}
+    is_mine = run_url and memo.get(RUN_URL) == run_url
+    if run is None or not (is_mine or run.status == WorkflowExecutionStatus.RUNNING):
+        return _UnderWay()
     return _UnderWay(
         build_id=memo.get("build_id"), bad=memo.get(BAD), was_current=memo.get(WAS_CURRENT) != str(False)
     )

@@ -29,8 +29,8 @@ from pipeline.worker.settings import batch_of
 UNHEARD = timedelta(seconds=8)
 """How long the host of a release is listened for before it counts as dead; it heartbeats every second."""
 ROLL_BACK = "RollBack"
-BAD, WAS_CURRENT = "bad", "was_current"
-"""Entries of a roll-back's memo: the same one may be asked for again while it runs."""
+BAD, WAS_CURRENT, RUN_URL = "bad", "was_current", "run_url"
+"""Entries of a roll-back's memo: the same one may be asked for again while it runs, or by a job that is run again."""
 ATTEMPTS = 5
 """How often another release may begin at the very same moment."""
 
@@ -57,13 +57,18 @@ async def in_flight(client: Client, algorithm: str) -> InFlight | None:
 
 async def running(client: Client, algorithm: str) -> WorkflowExecutionDescription | None:
     """The release or roll-back of an algorithm that is running now."""
+    seen = await latest(client, algorithm)
+    return seen if seen and seen.status == WorkflowExecutionStatus.RUNNING else None
+
+
+async def latest(client: Client, algorithm: str) -> WorkflowExecutionDescription | None:
+    """The release or roll-back of an algorithm that began last, running or not."""
     try:
-        seen = await client.get_workflow_handle(workflow_id(algorithm)).describe()
+        return await client.get_workflow_handle(workflow_id(algorithm)).describe()
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return None
         raise
-    return seen if seen.status == WorkflowExecutionStatus.RUNNING else None
 
 
 async def _is_served(client: Client, queue: str) -> bool:
@@ -186,7 +191,12 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
         target,
         queue,
         summary="roll back to",
-        memo={"host": process.this(), BAD: request.bad, WAS_CURRENT: str(request.was_current)},
+        memo={
+            "host": process.this(),
+            BAD: request.bad,
+            WAS_CURRENT: str(request.was_current),
+            RUN_URL: request.run_url,
+        },
         others=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
     )
     async with worker(client, queue, runtime):

@@ -5,6 +5,8 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -242,3 +244,20 @@ async def test_a_roll_back_that_is_asked_for_twice_is_one(
     assert (await stage.about(client, good)).quarantine is None
     assert (await stage.about(client, bad)).quarantine is not None
     assert bad in await asyncio.to_thread(stage.conduit.alive, stage.algorithm)
+
+
+def test_a_job_that_is_run_again_rolls_back_no_further(stage: Stage) -> None:
+    def job(run: int) -> Any:
+        github = {
+            "GITHUB_SERVER_URL": "https://git.example",
+            "GITHUB_REPOSITORY": "a/b",
+            "GITHUB_RUN_ID": str(run),
+        }
+        conduit = replace(stage.conduit, environment={**stage.conduit.environment, **github})
+        return conduit.good("rollback", stage.algorithm, "--reason", "x", "--json").json["build_id"]
+
+    builds = []
+    for revision in ("one", "two", "three"):
+        stage.repo.commit({"README.md": revision})
+        builds.append(stage.deliver())
+    assert [job(1), job(1), job(2)] == [builds[1], builds[1], builds[0]]
