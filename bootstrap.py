@@ -1,4 +1,4 @@
-"""Run the demo or the tests on a machine that has git and Python 3.11 only.
+"""Run the demo or the tests on a machine that has no more than git and Python 3.11 or newer.
 
     python3 bootstrap.py demo
     python3 bootstrap.py test [PYTEST ARGUMENTS]

@@ -236,7 +236,7 @@ class Deployments:
         try:
             async with asyncio.timeout(deadline.total_seconds()):
                 async for tries in polls(most=0.25):
-                    if await self._queues_know(name, build_id):
+                    if await self.queues_know(name, build_id):
                         return
                     if tries >= QUEUES_FIRST and await self._is_propagated(name):
                         return
@@ -248,7 +248,8 @@ class Deployments:
                 now=f"Look at `conduit status {name}`; new calls may reach either build until it is done.",
             ) from None
 
-    async def _queues_know(self, name: str, build_id: str) -> bool:
+    async def queues_know(self, name: str, build_id: str) -> bool:
+        """Whether all task queues know that a version is Current, and that none is Ramping."""
         details = await self.details(name, build_id)
         names = details.activity_queues if details else ()
         queues = await asyncio.gather(*(self._activity_queue(name) for name in names))

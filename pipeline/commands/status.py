@@ -76,6 +76,7 @@ async def status(session: Session, algorithm: str) -> AlgorithmStatus:
     live = await deployments.live(lambda: deployments.workers(algorithm))
     for_batch = await deployments.workers(batch.name) if batch else ()
     found = summarise(seen, dict(zip((v.build_id for v in shown), entries, strict=True)), live, for_batch)
+    found = await _settled(deployments, found)
     return found.model_copy(
         update={
             "batch": _live(batch, found.builds) if batch else None,
@@ -89,7 +90,17 @@ async def overview(session: Session) -> tuple[AlgorithmStatus, ...]:
     deployments = Deployments(await session.connect())
     names = algorithms(await deployments.names())
     seen = await asyncio.gather(*(deployments.describe(name) for name in names))
-    return tuple(summarise(each, {}, ()) for each in seen if each)
+    return tuple(
+        await asyncio.gather(*(_settled(deployments, summarise(each, {}, ())) for each in seen if each))
+    )
+
+
+async def _settled(deployments: Deployments, found: AlgorithmStatus) -> AlgorithmStatus:
+    """Ask the queues themselves: the server may call a change in progress minutes after they all know it."""
+    if found.propagated or found.current is None or found.ramping is not None:
+        return found
+    known = await deployments.queues_know(found.algorithm, found.current.build_id)
+    return found.model_copy(update={"propagated": known})
 
 
 def _shown(seen: Deployment) -> list[Version]:

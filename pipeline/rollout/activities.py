@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 
 from pipeline import gates
 from pipeline.deployments import Deployment, Deployments, Version, Worker, polls
-from pipeline.errors import NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
+from pipeline.errors import ConduitError, NoLiveWorker, PropagationStuck, RoutingChanged, Superseded
 from pipeline.models import BUILD_ENTRY
 from pipeline.rollout import diagnosis, policy
 from pipeline.rollout.messages import (
@@ -233,6 +233,15 @@ class Activities:
             await self._raise_if_superseded(request.algorithm)
             await self._deployments.set_current(seen, request.build_id or "")
         await self._clear_ramp(seen)
+        if request.build_id and not request.batch:
+            with contextlib.suppress(ConduitError):  # calls go where they should: that is what counts
+                await self._acquit(request.algorithm, request.build_id)
+
+    async def _acquit(self, algorithm: str, build_id: str) -> None:
+        """Lift the quarantine of a build that somebody made Current in spite of it."""
+        details = await self._deployments.details(algorithm, build_id)
+        if details is not None and QUARANTINE_ENTRY in details.metadata:
+            await self._deployments.write_metadata(algorithm, build_id, {}, remove=(QUARANTINE_ENTRY,))
 
     async def _raise_if_not_alive(self, deployment: str, build_id: str) -> None:
         if not await self._is_alive(deployment, build_id):

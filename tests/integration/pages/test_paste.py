@@ -54,7 +54,12 @@ def test_a_researcher_and_then_a_release_manager(tmp_path: Path, environment: Ma
     assert f"build {first} is live again; {second} is quarantined" in manager
 
 
-def test_an_engineer(tmp_path: Path, environment: Mapping[str, str]) -> None:
+def test_an_engineer_and_then_a_researcher_who_takes_the_placeholders_place(
+    tmp_path: Path, environment: Mapping[str, str]
+) -> None:
     engineer = paste("docs/engineer.md", tmp_path, environment)
     assert re.search(r"^\w+ \(\d+%\)$", engineer, re.MULTILINE), engineer
     assert "it is a placeholder" in engineer
+
+    researcher = paste("docs/researcher.md", tmp_path, environment)
+    assert len(BUILD.findall(researcher)) == 2

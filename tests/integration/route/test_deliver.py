@@ -335,6 +335,28 @@ def test_a_quarantined_build_needs_force_and_a_reason(
     assert deliver(conduit, repo).code == errors.Quarantined.exit_code
     assert deliver(conduit, repo, "--force").code == 2
     assert live(conduit, repo, "--force", "--reason", "it was the microphone") == bad
+    assert quarantined(conduit, repo) == {}
+
+
+def quarantined(conduit: Conduit, repo: Repo) -> dict[str, str]:
+    builds = status(conduit, repo)["builds"]
+    return {build["build_id"]: build["quarantined"] for build in builds if build["quarantined"]}
+
+
+def test_a_roll_back_that_is_taken_back_lifts_the_quarantine(
+    conduit: Conduit, new_repo: Callable[..., Repo]
+) -> None:
+    repo = new_repo()
+    first = live(conduit, repo)
+    repo.commit({"README.md": "better"})
+    second = live(conduit, repo)
+    conduit.good("rollback", repo.algorithm, "--reason", "wrong")
+    assert quarantined(conduit, repo) == {second: "wrong"}
+    conduit.good("rollback", repo.algorithm, "--to", second, "--reason", "it was the microphone")
+    assert quarantined(conduit, repo) == {first: "it was the microphone"}
+    repo.commit({"README.md": "better still"})
+    live(conduit, repo)
+    assert conduit.good("rollback", repo.algorithm, "--json").json["build_id"] == second
 
 
 SLOW_SETUP = """\
