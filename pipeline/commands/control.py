@@ -39,8 +39,8 @@ class Told(Value):
                 f"{self.algorithm}: the word is left with the release; nobody serves it just now.",
                 "  Run `conduit deliver` for its commit again, or start `conduit controller`.",
             ]
-        now = f": {where(self.progress)}" if self.progress else ""
-        return [f"{self.algorithm}: {self.word} was taken in{now}."]
+        now = f"; it is at {where(self.progress)}" if self.progress else ""
+        return [f"{self.algorithm}: the release heard {self.word!r}{now}."]
 
 
 TAKEN_IN: dict[Word, Callable[[Progress], bool]] = {
