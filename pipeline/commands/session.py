@@ -4,6 +4,7 @@ import getpass
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -114,6 +115,13 @@ def algorithms(deployments: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names - {batch_of(name) for name in names}))
 
 
+UNREADABLE = Quarantine(
+    reason="its quarantine is of another version of the toolkit",
+    by="unknown",
+    at=datetime.fromtimestamp(0, UTC),
+)
+
+
 class About(dict[str, bytes]):
     """A version's metadata, of which only what parses is believed."""
 
@@ -127,11 +135,14 @@ class About(dict[str, bytes]):
 
     @property
     def quarantine(self) -> Quarantine | None:
-        """Why it must not be promoted again."""
-        try:
-            return Quarantine.model_validate_json(self[QUARANTINE_ENTRY])
-        except (KeyError, ValidationError):
+        """Why it must not be promoted again. An entry that cannot be read forbids it too."""
+        entry = self.get(QUARANTINE_ENTRY)
+        if entry is None:
             return None
+        try:
+            return Quarantine.model_validate_json(entry)
+        except ValidationError:
+            return UNREADABLE
 
 
 async def about(deployments: Deployments, algorithm: str, build_id: str) -> About:

@@ -230,6 +230,8 @@ class Observer:
             ours.read(mine, now)
             theirs.read(others, now)
             fault = await self._fault(request, ours, theirs, now, is_stalled=is_stalled)
+            if is_due and not fault:  # not at each look: the server takes few descriptions of a deployment
+                fault = await self._routed_elsewhere(request)
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen, elapsed)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
@@ -275,7 +277,7 @@ class Observer:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
         if not is_stalled and ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
             return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
-        return await self._routed_elsewhere(request)
+        return None
 
     async def _routed_elsewhere(self, request: ObserveRequest) -> Fault | None:
         seen = await self._deployments.describe(request.candidate.deployment)
