@@ -15,6 +15,7 @@ from temporalio.service import RPCError
 from pipeline.errors import TemporalUnreachable
 
 DEFAULT_ADDRESS = "localhost:7233"
+DEFAULT_NAMESPACE = "default"
 PATIENCE = 10.0
 """Seconds to wait for a server that does not answer."""
 

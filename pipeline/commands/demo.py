@@ -155,7 +155,9 @@ def _workers_stopped(stage: _Stage) -> Iterator[None]:
     try:
         yield
     finally:
-        runtime = ProcessRuntime(RuntimeOptions(home=stage.home, connection={}))
+        runtime = ProcessRuntime(
+            RuntimeOptions(home=stage.home, connection=connection.variables(stage.environment))
+        )
         for build in paths.builds(stage.home, ALGORITHM).glob("*/"):
             runtime.stop(ALGORITHM, build.name)
 

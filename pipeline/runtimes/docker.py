@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +27,7 @@ from pipeline.runtimes import LocalWorker, RuntimeOptions
 from pipeline.runtimes.docker_plan import (
     ALGORITHM,
     BUILD_ID,
+    NAMESPACE,
     NANOS,
     RECORD,
     ContainerPlan,
@@ -35,6 +37,7 @@ from pipeline.runtimes.docker_plan import (
     worker,
     worker_environment,
 )
+from pipeline.runtimes.portable import namespace
 
 # What the engine answers when somebody else is removing or has created the same container.
 TAKEN_ELSEWHERE = {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}
@@ -60,27 +63,27 @@ class DockerRuntime:
         with self._engine() as client:
             image = _pulled(client, build)
             for replica in range(1, replicas + 1):
-                _see_to(client, plan(build, image, replica, environment))
-            _let_the_oldest_go(client, build.algorithm)
+                _see_to(client, plan(build, image, replica, environment, namespace=self._namespace))
+            _let_the_oldest_go(client, self._containers(client, build.algorithm))
 
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
         """See `Runtime.workers`."""
         with self._engine() as client:
-            seen = [worker(container.attrs) for container in _containers(client, algorithm)]
+            seen = [worker(container.attrs) for container in self._containers(client, algorithm)]
         found = [one for one in seen if one]
         return tuple(sorted(found, key=lambda one: (one.started or LONG_AGO, one.replica)))
 
     def stop(self, algorithm: str, build_id: str) -> None:
         """See `Runtime.stop`."""
         with self._engine() as client:
-            containers = _containers(client, algorithm, build_id)
+            containers = self._containers(client, algorithm, build_id)
             with ThreadPoolExecutor(max_workers=len(containers) or 1) as together:
                 list(together.map(_stop, containers))
 
     def log(self, algorithm: str, build_id: str, lines: int = 40) -> str:
         """See `Runtime.log`."""
         with self._engine() as client:
-            containers = _containers(client, algorithm, build_id)
+            containers = self._containers(client, algorithm, build_id)
             if not containers:
                 return ""
             text = max(containers, key=_tells_most).logs(tail=lines)
@@ -89,8 +92,20 @@ class DockerRuntime:
     def build(self, algorithm: str, build_id: str) -> Build | None:
         """See `Runtime.build`."""
         with self._engine() as client:
-            records = [_record(container) for container in _containers(client, algorithm, build_id)]
+            records = [_record(container) for container in self._containers(client, algorithm, build_id)]
         return next((record for record in records if record), None)
+
+    @cached_property
+    def _namespace(self) -> str:
+        return namespace(self._options.connection)
+
+    def _containers(
+        self, client: DockerClient, algorithm: str, build_id: str | None = None
+    ) -> list[Container]:
+        # Whatever a person runs of such an image has its label of the algorithm, and not the others.
+        ours = [f"{ALGORITHM}={algorithm}", f"{NAMESPACE}={self._namespace}"]
+        wanted = [*ours, f"{BUILD_ID}={build_id}" if build_id else BUILD_ID]
+        return client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
 
     @contextmanager
     def _engine(self) -> Iterator[DockerClient]:
@@ -154,9 +169,9 @@ def _let_go(container: Container) -> None:
             raise
 
 
-def _let_the_oldest_go(client: DockerClient, algorithm: str) -> None:
+def _let_the_oldest_go(client: DockerClient, containers: list[Container]) -> None:
     """Remove what was stopped long ago; the version's metadata has the record, and the registry the image."""
-    stopped = [c for c in _containers(client, algorithm) if c.attrs["State"]["Status"] == "exited"]
+    stopped = [c for c in containers if c.attrs["State"]["Status"] == "exited"]
     newest_first = sorted(
         stopped, key=lambda container: str(container.attrs["State"]["FinishedAt"]), reverse=True
     )
@@ -223,12 +238,6 @@ def _gpus(options: DockerOptions) -> list[DeviceRequest] | None:
     if options.gpus is None:
         return None
     return [DeviceRequest(count=-1 if options.gpus == "all" else options.gpus, capabilities=[["gpu"]])]
-
-
-def _containers(client: DockerClient, algorithm: str, build_id: str | None = None) -> list[Container]:
-    # Whatever a person runs of such an image has its label of the algorithm, and no build ID.
-    wanted = [f"{ALGORITHM}={algorithm}", f"{BUILD_ID}={build_id}" if build_id else BUILD_ID]
-    return client.containers.list(all=True, filters={"label": wanted}, ignore_removed=True)
 
 
 def _stop(container: Container) -> None:

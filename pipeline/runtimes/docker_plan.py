@@ -17,6 +17,7 @@ from pipeline.runtimes.portable import portable
 
 ALGORITHM = "conduit.algorithm"
 BUILD_ID = "conduit.build-id"
+NAMESPACE = "conduit.namespace"
 REPLICA = "conduit.replica"
 RECORD = "conduit.build"
 MAX_RESTARTS = "conduit.max-restarts"
@@ -43,21 +44,25 @@ class ContainerPlan(Value):
     """Seconds from SIGTERM to SIGKILL, whoever stops it."""
 
 
-def container_name(algorithm: str, build_id: str, replica: int) -> str:
+def container_name(namespace: str, build: Build, replica: int) -> str:
     """A name that two starts of one worker share, so that the engine refuses the second."""
-    return f"conduit.{algorithm}.{build_id}.{replica}"
+    fitting = re.sub(r"[^A-Za-z0-9_.-]", "_", namespace)
+    return f"conduit.{fitting}.{build.algorithm}.{build.build_id}.{replica}"
 
 
-def plan(build: Build, reference: str, replica: int, environment: Mapping[str, str]) -> ContainerPlan:
+def plan(
+    build: Build, reference: str, replica: int, environment: Mapping[str, str], *, namespace: str
+) -> ContainerPlan:
     """Say what the container of one replica is.
 
     Args:
         reference: the image, by digest.
         environment: what workers find in theirs, the connection to Temporal included.
+        namespace: for which it works; the same build may be at work for another.
     """
     options = build.workers.docker
     return ContainerPlan(
-        name=container_name(build.algorithm, build.build_id, replica),
+        name=container_name(namespace, build, replica),
         image=reference,
         environment={
             **environment,
@@ -67,6 +72,7 @@ def plan(build: Build, reference: str, replica: int, environment: Mapping[str, s
         labels={
             ALGORITHM: build.algorithm,
             BUILD_ID: build.build_id,
+            NAMESPACE: namespace,
             REPLICA: str(replica),
             RECORD: build.model_dump_json(),
             MAX_RESTARTS: str(options.max_restarts),

@@ -1,11 +1,12 @@
 """The connection to Temporal, for a worker that shares no file system with this command."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS
 
-from pipeline.connection import DEFAULT_ADDRESS
+from pipeline.connection import DEFAULT_ADDRESS, DEFAULT_NAMESPACE
 from pipeline.errors import InvalidValue
 
 
@@ -15,9 +16,25 @@ def portable(connection: Mapping[str, str]) -> dict[str, str]:
     Raises:
         InvalidValue: one of those files cannot be read.
     """
-    try:
+    with _told():
+        return dict(_variables(ClientConfigProfile.load(override_env_vars=dict(connection))))
+
+
+def namespace(connection: Mapping[str, str]) -> str:
+    """The namespace that TEMPORAL_* variables, or their profile, lead to.
+
+    Raises:
+        InvalidValue: their profile cannot be read.
+    """
+    with _told():
         profile = ClientConfigProfile.load(override_env_vars=dict(connection))
-        return dict(_variables(profile))
+    return profile.namespace or DEFAULT_NAMESPACE
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError is what the SDK's native part raises
         raise InvalidValue(
             "Temporal's connection settings cannot be read.",

@@ -1,7 +1,8 @@
 """Workers as detached processes of this machine.
 
-They outlive the command that starts them. Each has a record and a log in its build's folder, and is found
-again by the pid *and* the start time in its record: a pid alone may belong to somebody else by now.
+They outlive the command that starts them. Each has a record and a log in its build's folder, one for each of
+Temporal's namespaces, and is found again by the pid *and* the start time in its record: a pid alone may belong
+to somebody else by now.
 """
 
 import contextlib
@@ -11,7 +12,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 from pydantic import ValidationError
@@ -23,6 +26,7 @@ from pipeline.command import tail, without_secrets
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build, Environment, Value
 from pipeline.runtimes import LocalWorker, RuntimeOptions
+from pipeline.runtimes.portable import namespace
 
 AFTER_GRACE = 15.0
 """Seconds that a worker gets after its grace before it is killed: its own hard limit comes first."""
@@ -46,6 +50,7 @@ class ProcessRuntime:
 
     def __init__(self, options: RuntimeOptions) -> None:
         self._home = options.home
+        self._connection = options.connection
         self._environment = {**without_secrets(options.environment), **options.connection}
         self._children: dict[int, subprocess.Popen[bytes]] = {}
 
@@ -57,23 +62,24 @@ class ProcessRuntime:
             not isinstance(artifact, Environment)
             or not artifact.python.exists()
             or not artifact.source.exists()
-            or not mark_used(folder.parent)
+            or not mark_used(_home(folder))
         ):
             raise NoLiveWorker(
                 f"Build {build.build_id} cannot be started on this machine.",
                 why="Its environment is not here.",
                 now=f"Check its commit out and run `conduit deliver --commit {build.commit.short}`.",
             )
-        with paths.locked(folder / "lock"):
+        with paths.locked(_lock(folder)):
+            folder.mkdir(exist_ok=True)
             self._adopt(folder)
             for replica in range(1, replicas + 1):
                 if self._is_free(folder / f"{replica}.json"):
                     self._launch(build, artifact, folder, replica)
-        at_work = {worker.build_id for worker in self.workers(build.algorithm) if worker.alive}
+        records = paths.builds(self._home, build.algorithm).glob("*/workers/*/*.json")
+        at_work = {_home(file.parent).name for file in records if self._process(_record(file))}
         clearing.clear(self._home, build.algorithm, {build.build_id, *at_work})
 
     def _launch(self, build: Build, artifact: Environment, folder: Path, replica: int) -> None:
-        home = folder.parent
         _marker(folder, replica).touch()
         arguments = [
             str(artifact.python),
@@ -81,7 +87,7 @@ class ProcessRuntime:
             "pipeline.worker",
             "run",
             "--settings",
-            str(home / "settings.json"),
+            _settings(folder),
         ]
         with (folder / f"{replica}.log").open("wb") as log:
             child = subprocess.Popen(
@@ -89,7 +95,7 @@ class ProcessRuntime:
                 cwd=artifact.source,
                 env={
                     **self._environment,
-                    "PYTHONPATH": search_path(artifact.code, home / "host"),
+                    "PYTHONPATH": search_path(artifact.code, _home(folder) / "host"),
                     "PYTHONUNBUFFERED": "1",
                     "TEMPORAL_DEPLOYMENT_NAME": build.algorithm,
                     "TEMPORAL_WORKER_BUILD_ID": build.build_id,
@@ -106,7 +112,7 @@ class ProcessRuntime:
 
     def _adopt(self, folder: Path) -> None:
         """Write the records of workers whose starter was killed before it could."""
-        settings = str(folder.parent / "settings.json")
+        settings = _settings(folder)
         live = [p for file in folder.glob("*.json") if (p := self._process(_record(file)))]
         for process in psutil.process_iter(["cmdline"]):
             ours = settings in (process.info["cmdline"] or ()) and _leads_its_session(process.pid)
@@ -123,14 +129,14 @@ class ProcessRuntime:
     def workers(self, algorithm: str) -> tuple[LocalWorker, ...]:
         """See `Runtime.workers`."""
         for folder in {file.parent for file in self._of(algorithm, STARTING.format("*"))}:
-            with paths.locked(folder / "lock"):  # of a start that goes on now, or of one that was killed
+            with paths.locked(_lock(folder)):  # of a start that goes on now, or of one that was killed
                 self._adopt(folder)
         records = self._of(algorithm, "*.json")
-        found = [self._seen(file.parent.parent.name, record) for file in records if (record := _record(file))]
+        found = [self._seen(_home(file.parent).name, record) for file in records if (record := _record(file))]
         return tuple(sorted(found, key=lambda worker: (worker.started or datetime.min, worker.replica)))
 
     def _of(self, algorithm: str, pattern: str) -> Iterator[Path]:
-        return paths.builds(self._home, algorithm).glob(f"*/workers/{pattern}")
+        return paths.builds(self._home, algorithm).glob(f"*/workers/{self._namespace}/{pattern}")
 
     def _seen(self, build_id: str, record: Record) -> LocalWorker:
         alive = self._process(record) is not None
@@ -150,7 +156,7 @@ class ProcessRuntime:
         folder = self._workers(algorithm, build_id)
         if not folder.exists():
             return  # never started here, and a lock would make a folder that looks like a build
-        with paths.locked(folder / "lock"):
+        with paths.locked(_lock(folder)):
             self._adopt(folder)
             running = [process for file in folder.glob("*.json") if (process := self._process(_record(file)))]
             for process in running:
@@ -193,7 +199,12 @@ class ProcessRuntime:
             return None
 
     def _workers(self, algorithm: str, build_id: str) -> Path:
-        return paths.build(self._home, algorithm, build_id) / "workers"
+        return paths.build(self._home, algorithm, build_id) / "workers" / self._namespace
+
+    @cached_property
+    def _namespace(self) -> str:
+        """A folder's name; the same build may be at work for another namespace."""
+        return "of-" + quote(namespace(self._connection), safe="")
 
     def _process(self, record: Record | None) -> psutil.Process | None:
         """The live process of a record; never one that got its pid later."""
@@ -207,6 +218,21 @@ class ProcessRuntime:
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
+
+
+def _home(workers: Path) -> Path:
+    """The build's folder."""
+    return workers.parent.parent
+
+
+def _lock(workers: Path) -> Path:
+    """One for all namespaces, as clearing takes the whole build away."""
+    return workers.parent / "lock"
+
+
+def _settings(workers: Path) -> str:
+    """The build's settings, by a way that only workers of this namespace are started with."""
+    return str(workers / ".." / ".." / "settings.json")
 
 
 def _record(file: Path) -> Record | None:

@@ -48,12 +48,11 @@ def runtime_with(
 ) -> Iterator[Callable[..., DockerRuntime]]:
     """Make a runtime whose workers find the session's server; its containers are gone afterwards."""
 
-    def make(*, broken: str = "", **limits: object) -> DockerRuntime:
+    def make(*, broken: str = "", namespace: str = "default", **limits: object) -> DockerRuntime:
         env_file = tmp_path / "worker.env"
         env_file.write_text(f"# what breaks\nBREAK={broken}\n")
-        options = RuntimeOptions(
-            home=tmp_path, connection=temporal_server.environment, environment=dict(os.environ)
-        )
+        connection = {**temporal_server.environment, "TEMPORAL_NAMESPACE": namespace}
+        options = RuntimeOptions(home=tmp_path, connection=connection, environment=dict(os.environ))
         return Limited(options, docker_options(env_file=env_file, **limits))
 
     yield make
@@ -127,7 +126,8 @@ def test_what_was_stopped_long_ago_goes_with_its_image(
     with closing(docker.from_env()) as client:
         client.images.get(base_image).tag(name)
         labels = {"conduit.algorithm": ALGORITHM}
-        client.containers.run(name, ["true"], labels={**labels, "conduit.build-id": "0"})
+        ours = {**labels, "conduit.namespace": "default", "conduit.build-id": "0"}
+        client.containers.run(name, ["true"], labels=ours)
         of_a_person = client.containers.create(base_image, ["true"], labels=labels)
         of_a_person.start()
         of_a_person.wait()
@@ -169,6 +169,17 @@ def test_a_build_is_found_by_another_command(runtime_with: StartRuntime, build: 
     assert runtime_with().log("another", build.build_id) == ""
     runtime_with().stop("another", build.build_id)
     assert len(alive(runtime_with())) == 1
+
+
+def test_a_builds_workers_for_another_namespace_are_others(runtime_with: StartRuntime, build: Build) -> None:
+    ours, theirs = runtime_with(), runtime_with(namespace="staging")
+    ours.start(build, 1)
+    assert theirs.workers(ALGORITHM) == ()
+    theirs.start(build, 1)
+    [worker] = theirs.workers(ALGORITHM)
+    assert worker not in ours.workers(ALGORITHM)
+    theirs.stop(ALGORITHM, build.build_id)
+    assert len(alive(ours)) == 1
 
 
 def test_two_starts_at_once_start_each_worker_once(runtime_with: StartRuntime, build: Build) -> None:

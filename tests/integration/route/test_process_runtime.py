@@ -13,7 +13,7 @@ import pytest
 from temporalio.client import Client
 
 from pipeline import paths
-from pipeline.build import local
+from pipeline.build import clearing, local
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build
 from pipeline.project import at_commit
@@ -37,7 +37,7 @@ def load() -> None:
     print("forked", pool.submit(int).result(), flush=True)
 """
 
-NewRuntime = Callable[[], ProcessRuntime]
+NewRuntime = Callable[..., ProcessRuntime]
 
 
 @pytest.fixture
@@ -68,8 +68,12 @@ def build(research: Callable[..., Build], home: Path) -> Iterator[Build]:
 @pytest.fixture
 def new_runtime(home: Path, temporal_server: DevServer) -> NewRuntime:
     """Make a runtime as another command would: it knows nothing but what is on disk."""
-    options = RuntimeOptions(home=home, connection=temporal_server.environment, environment=os.environ)
-    return lambda: ProcessRuntime(options)
+
+    def make(namespace: str = "default") -> ProcessRuntime:
+        connection = {**temporal_server.environment, "TEMPORAL_NAMESPACE": namespace}
+        return ProcessRuntime(RuntimeOptions(home=home, connection=connection, environment=os.environ))
+
+    return make
 
 
 def _processes(build: Build) -> list[psutil.Process]:
@@ -82,7 +86,7 @@ def _processes(build: Build) -> list[psutil.Process]:
 
 
 def _records(home: Path, build: Build) -> Path:
-    return paths.build(home, build.algorithm, build.build_id) / "workers"
+    return paths.build(home, build.algorithm, build.build_id) / "workers" / "of-default"
 
 
 def _pids(workers: tuple[LocalWorker, ...]) -> list[int]:
@@ -140,6 +144,35 @@ def test_workers_are_found_again_and_stopped_by_another_command(
     assert _processes(build) == []
 
 
+def test_a_builds_workers_for_another_namespace_are_others(
+    build: Build, new_runtime: NewRuntime, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "KEPT", 0)
+    ours, theirs = new_runtime(), new_runtime("staging/../of-default")
+    ours.start(build, 1)
+    pids = _pids(ours.workers(build.algorithm))
+    assert theirs.workers(build.algorithm) == ()
+    theirs.stop(build.algorithm, build.build_id)
+    theirs.start(build, 1)
+    assert len(theirs.workers(build.algorithm)) == 1
+    theirs.stop(build.algorithm, build.build_id)
+    assert _pids(ours.workers(build.algorithm)) == pids
+
+
+def test_a_build_at_work_for_another_namespace_is_not_cleared_away(
+    build: Build, new_runtime: NewRuntime, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clearing, "KEPT", 0)
+    idle, at_work = (paths.build(home, build.algorithm, name) for name in ("idle", "at-work"))
+    for folder in (idle, at_work):
+        (folder / "workers" / "of-staging").mkdir(parents=True)
+        (folder / local.RECORD).write_text("{}")
+    record = Record(replica=1, pid=os.getpid(), started=psutil.Process().create_time())
+    (at_work / "workers" / "of-staging" / "1.json").write_text(record.model_dump_json())
+    new_runtime().start(build, 1)
+    assert (idle.exists(), at_work.exists()) == (False, True)
+
+
 def test_a_worker_stops_gracefully(build: Build, new_runtime: NewRuntime) -> None:
     runtime = new_runtime()
     runtime.start(build, 1)
@@ -189,7 +222,7 @@ def test_a_stranger_with_a_workers_old_pid_is_left_alone(
 ) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         folder = _records(home, build)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         long_ago = psutil.Process(stranger.pid).create_time() - 3600
         record = Record(replica=1, pid=stranger.pid, started=long_ago)
         (folder / "1.json").write_text(record.model_dump_json())
@@ -235,7 +268,7 @@ def test_a_worker_whose_starter_was_killed_is_seen(
 
 
 def test_a_broken_record_is_no_record(build: Build, new_runtime: NewRuntime, home: Path) -> None:
-    _records(home, build).mkdir()
+    _records(home, build).mkdir(parents=True)
     (_records(home, build) / "1.json").write_text('{"pid": "1"')
     runtime = new_runtime()
     runtime.start(build, 1)

@@ -38,18 +38,19 @@ def attributes(**state: Any) -> dict[str, Any]:
     return {
         "Id": "0123456789abcdef",
         "RestartCount": 0,
-        "Config": {"Labels": dict(plan(BUILD, "image", 2, {}).labels)},
+        "Config": {"Labels": dict(plan(BUILD, "image", 2, {}, namespace="a").labels)},
         "HostConfig": {"Memory": 256 << 20},
         "State": {**RUNNING, **ended, **state},
     }
 
 
 def test_a_container_is_named_after_its_replica_and_found_by_its_labels() -> None:
-    planned = plan(BUILD, IMAGE.reference, 2, {"TEMPORAL_ADDRESS": "temporal:7233"})
-    assert planned.name == f"conduit.speaker-id.{BUILD.build_id}.2"
+    planned = plan(BUILD, IMAGE.reference, 2, {"TEMPORAL_ADDRESS": "temporal:7233"}, namespace="team/a")
+    assert planned.name == f"conduit.team_a.speaker-id.{BUILD.build_id}.2"
     assert planned.image == f"host/name@{IMAGE.digest}"
     assert planned.labels["conduit.algorithm"] == "speaker-id"
     assert planned.labels["conduit.build-id"] == BUILD.build_id
+    assert planned.labels["conduit.namespace"] == "team/a"
     assert planned.labels["conduit.replica"] == "2"
     assert Build.model_validate_json(planned.labels["conduit.build"]) == BUILD
     assert planned.environment == {
@@ -60,7 +61,7 @@ def test_a_container_is_named_after_its_replica_and_found_by_its_labels() -> Non
 
 
 def test_no_secret_is_in_a_label() -> None:
-    planned = plan(BUILD, IMAGE.reference, 1, {"TEMPORAL_API_KEY": "s3cret"})
+    planned = plan(BUILD, IMAGE.reference, 1, {"TEMPORAL_API_KEY": "s3cret"}, namespace="a")
     assert "s3cret" not in str(planned.labels)
 
 
@@ -80,7 +81,7 @@ def test_a_server_on_this_machine_is_reached_through_the_hosts_network(
     address: str, chosen: tuple[str, ...], networks: tuple[str, ...]
 ) -> None:
     build = BUILD.model_copy(update={"workers": Workers(docker=DockerOptions(networks=chosen))})
-    planned = plan(build, "image", 1, {"TEMPORAL_ADDRESS": address})
+    planned = plan(build, "image", 1, {"TEMPORAL_ADDRESS": address}, namespace="a")
     assert planned.networks == networks
 
 
