@@ -13,13 +13,17 @@ from pathlib import Path
 SECRET_PREFIXES = ("TEMPORAL_", "GITHUB_", "ACTIONS_", "RUNNER_", "CONDUIT_", "INPUT_", "SSH_")
 SECRET_WORDS = (
     *("TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL"),
-    *("API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "AUTH_CONFIG"),
+    *("API_KEY", "ACCESS_KEY", "PRIVATE_KEY", "AUTH_CONFIG", "WEBHOOK"),
 )
+SECRET_ENDS = ("_KEY", "_PASS", "_PAT", "_PWD")
 # What names package indexes; the address of a private one may hold its password.
 INDEX = re.compile(r"(?:UV|PIP)_(?:DEFAULT_|EXTRA_)?INDEX.*|UV_FIND_LINKS|PIP_FIND_LINKS")
 PASSWORD_IN_URL = re.compile(r"://[^/\s]*@")
 # Set by the environment that the conduit itself runs in; they would lead another interpreter astray.
 OURS = ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT")
+
+END = 256 * 1024
+"""Bytes of a log within which its last lines are looked for."""
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
@@ -29,6 +33,7 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if not name.startswith(SECRET_PREFIXES)
         and not any(word in name.upper() for word in SECRET_WORDS)
+        and not name.upper().endswith(SECRET_ENDS)
         and not (INDEX.fullmatch(name) and PASSWORD_IN_URL.search(value))
         and name not in OURS
     }
@@ -51,6 +56,13 @@ class Outcome(subprocess.CompletedProcess[str]):
 def tail(text: str, lines: int = 60) -> str:
     """The last lines of a text."""
     return "\n".join(text.rstrip().splitlines()[-lines:])
+
+
+def end_of(file: Path, lines: int = 60) -> str:
+    """The last lines of a file, of which the end alone is read."""
+    with file.open("rb") as opened:
+        opened.seek(max(0, os.fstat(opened.fileno()).st_size - END))
+        return tail(opened.read(END).decode(errors="replace"), lines)
 
 
 def run(

@@ -18,7 +18,7 @@ from typing import Self
 
 from temporalio.testing import WorkflowEnvironment
 
-from pipeline.command import tail, without_secrets
+from pipeline.command import end_of, without_secrets
 from pipeline.errors import ServerFailed
 from pipeline.shipped import shipped
 
@@ -146,7 +146,7 @@ class Child:
 
     def failure(self, what: str, *, why: str) -> ServerFailed:
         """An error that shows the end of its log."""
-        log = tail(self.log.read_text(errors="replace"), 40)
+        log = end_of(self.log, 40)
         return ServerFailed(
             what, why=why, now="Read its log, mend the cause and run the command again.", log=log
         )

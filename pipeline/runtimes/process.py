@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 import psutil
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 from pipeline import paths
 from pipeline.build import clearing
 from pipeline.build.local import RECORD, mark_used, search_path
-from pipeline.command import tail, without_secrets
+from pipeline.command import end_of, without_secrets
 from pipeline.errors import NoLiveWorker
 from pipeline.models import Build, Environment, Value
 from pipeline.runtimes import LocalWorker, RuntimeOptions
@@ -89,7 +90,7 @@ class ProcessRuntime:
             "--settings",
             _settings(folder),
         ]
-        with (folder / f"{replica}.log").open("wb") as log:
+        with _new_log(folder / f"{replica}.log") as log:
             child = subprocess.Popen(
                 arguments,
                 cwd=artifact.source,
@@ -188,7 +189,7 @@ class ProcessRuntime:
             return ""
         dead = [log for log in logs if self._process(_record(log.with_suffix(".json"))) is None]
         latest = max(dead or logs, key=lambda log: log.stat().st_mtime)
-        return tail(latest.read_text(errors="replace"), lines)
+        return end_of(latest, lines)
 
     def build(self, algorithm: str, build_id: str) -> Build | None:
         """See `Runtime.build`."""
@@ -250,6 +251,11 @@ def _write(file: Path, record: Record) -> None:
 
 def _marker(folder: Path, replica: int) -> Path:
     return folder / STARTING.format(replica)
+
+
+def _new_log(file: Path) -> BinaryIO:
+    """As the worker needs it to cut it: read, and only appended to; see `pipeline.worker.log`."""
+    return os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644), "r+b")
 
 
 def _leads_its_session(pid: int) -> bool:

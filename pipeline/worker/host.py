@@ -31,6 +31,7 @@ from pipeline.worker.failures import HostFailure
 from pipeline.worker.handover import Handover
 from pipeline.worker.heartbeats import Heartbeats
 from pipeline.worker.hooks import find_compare, make_codec
+from pipeline.worker.log import keep_small
 from pipeline.worker.own_queue import open_own_queue
 from pipeline.worker.payloads import WithoutValues
 from pipeline.worker.phases import enter
@@ -181,6 +182,7 @@ async def _serve(settings: HostSettings, version: Version, lanes: Sequence[Lane]
     workers = _workers(client, settings, lanes, activities=functions, interceptors=interceptors, stop=stop)
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    keep_small()
     enter("polling", why=identity)
     polling = [asyncio.create_task(worker.run()) for worker in workers]
     following = asyncio.gather(*(_follow_routing(client, lane, settings) for lane in lanes))

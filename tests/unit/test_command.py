@@ -21,8 +21,13 @@ SECRETS = {
     "DOCKER_AUTH_CONFIG": "secret",
     "GPG_PASSPHRASE": "secret",
     "DEPLOY_PRIVATE_KEY": "secret",
+    "STORAGE_ACCOUNT_KEY": "secret",
+    "DB_PASS": "secret",
+    "MYSQL_PWD": "secret",
+    "GH_PAT": "secret",
+    "SLACK_WEBHOOK_URL": "secret",
 }
-HARMLESS = {"PATH": "/bin", "HOME": "/home", "LANG": "C", "CUDA_VISIBLE_DEVICES": "0"}
+HARMLESS = {"PATH": "/bin", "PWD": "/", "HOME": "/home", "LANG": "C", "CUDA_VISIBLE_DEVICES": "0"}
 # Starts a child that outlives it, unless the whole group is killed.
 FAMILY = """\
 import subprocess, sys

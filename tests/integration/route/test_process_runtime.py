@@ -19,6 +19,7 @@ from pipeline.models import Build
 from pipeline.project import at_commit
 from pipeline.runtimes import LocalWorker, RuntimeOptions, process
 from pipeline.runtimes.process import ProcessRuntime, Record
+from pipeline.worker.log import KEPT
 from pipeline.worker.phases import PhaseName, last_phase
 from tests.parts.repos import FILES, make_repo
 from tests.parts.temporal import DevServer
@@ -36,6 +37,7 @@ pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork"))
 def load() -> None:
     print("forked", pool.submit(int).result(), flush=True)
 """
+LOUD = "def load() -> None:\n    for _ in range(65):\n        print(1023 * (1023 * 'x' + '\\n'))\n"
 
 NewRuntime = Callable[..., ProcessRuntime]
 
@@ -286,6 +288,18 @@ def test_the_log_of_a_worker_that_died_is_kept(
     assert worker.ended_because == "exit code 7"
     assert "no weights here" in runtime.log(build.algorithm, build.build_id)
     assert "no weights here" in new_runtime().log(build.algorithm, build.build_id)
+
+
+def test_a_log_does_not_fill_the_disk(
+    research: Callable[..., Build], new_runtime: NewRuntime, home: Path
+) -> None:
+    build = research(LOUD)
+    new_runtime().start(build, 1)
+    runtime = new_runtime()
+    _wait_for("polling", runtime, build)
+    assert (_records(home, build) / "1.log").stat().st_size <= KEPT + 100_000
+    runtime.stop(build.algorithm, build.build_id)
+    assert '"phase":"stopped"' in runtime.log(build.algorithm, build.build_id)
 
 
 def test_what_was_never_started_is_stopped_and_read_without_a_trace(
