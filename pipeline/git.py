@@ -1,5 +1,6 @@
 """What the conduit asks of git: which commit, is the tree clean, which commit is newer, export one."""
 
+import errno
 import os
 import subprocess
 import tarfile
@@ -168,6 +169,7 @@ def export(repo: Repository, sha: str, destination: Path) -> None:
     Raises:
         UnsafeTree: the commit holds a link that leads out of the repository, or a device.
         NoSuchCommit: git has the commit, and not all that is in it.
+        OSError: it cannot be written.
     """
     # In a file: a repo may hold more than fits into memory. A user's own line ends would make another artifact.
     with tempfile.TemporaryDirectory(prefix=".archive-", dir=destination.parent) as folder:
@@ -175,9 +177,12 @@ def export(repo: Repository, sha: str, destination: Path) -> None:
         how = ("-c", "core.autocrlf=false", "archive", "--format=tar", f"--output={archive}")
         answer = _git(repo.root, *how, sha)
         if answer.returncode != 0:
+            why = answer.stderr.decode(errors="replace").strip()
+            if os.strerror(errno.ENOSPC) in why:
+                raise OSError(errno.ENOSPC, why)
             raise NoSuchCommit(
                 f"Commit {sha[:12]} cannot be read.",
-                why=answer.stderr.decode(errors="replace").strip(),
+                why=why,
                 now="Fetch the whole commit: `git fetch --refetch`.",
             )
         _unpack(archive, destination)

@@ -47,17 +47,21 @@ def _remove(build: Path, used: float) -> None:
 
 
 def _unneeded(home: Path) -> Iterator[Path]:
-    old = [ready for ready in paths.environments(home).glob("*/ready") if _is_old(ready)]
+    old = [environment for environment in paths.environments(home).glob("*/") if _is_old(environment)]
     if not old:
         return
     # Read as text: a record that another toolkit wrote counts too.
     records = [record.read_text(errors="replace") for record in (home / "builds").glob(f"*/*/{RECORD}")]
-    for ready in old:
-        with paths.locked(ready.parent.with_suffix(".lock")):
-            if _is_old(ready) and not any(ready.parent.name in record for record in records):
-                ready.unlink()  # what is left of it is no environment
-                yield ready.parent
+    for environment in old:
+        with paths.locked(environment.with_suffix(".lock")):
+            if _is_old(environment) and not any(environment.name in record for record in records):
+                (environment / "ready").unlink(missing_ok=True)  # what is left of it is no environment
+                yield environment
 
 
-def _is_old(ready: Path) -> bool:
-    return ready.exists() and time.time() - ready.stat().st_mtime > UNUSED
+def _is_old(environment: Path) -> bool:
+    """Whether it was not used for long; one that never got ready was used when it was begun."""
+    ready = environment / "ready"
+    with contextlib.suppress(FileNotFoundError):  # somebody else removes it
+        return time.time() - (ready if ready.exists() else environment).stat().st_mtime > UNUSED
+    return False

@@ -201,11 +201,17 @@ def prepare(
     planned = plan(project, tests=tests)
     tool = _Uv(project, environment)
     base = tool.interpreter()
-    key = _hash([declaration(project, tree), planned.model_dump(mode="json"), base])[:24]
+    # Where the name leads too: /usr/bin/python3 is another Python after the system was upgraded.
+    python = [base, os.path.realpath(base)]
+    key = _hash([declaration(project, tree), planned.model_dump(mode="json"), *python])[:24]
     folder = paths.environments(home) / key
     with paths.locked(folder.with_suffix(".lock")):
         if not ((folder / "ready").exists() and (folder / "venv/bin/python").exists()):
-            _make(tool, planned, folder, base)
+            try:
+                _make(tool, planned, folder, base)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # what there is of it may be large
+                raise
         (folder / "ready").touch()  # it is in use: `clearing` leaves it alone
     return Ready(key=key, python=folder / "venv" / "bin" / "python", requirements=folder / "requirements.txt")
 

@@ -72,6 +72,8 @@ def _check_terms(config: Mapping[str, Any]) -> None:
     # Newer engines leave out what is empty.
     if "pipeline.worker" not in (config.get("Entrypoint") or ()):
         raise _breaks_terms("Its ENTRYPOINT does not run pipeline.worker.")
+    if config.get("Cmd"):
+        raise _breaks_terms("It has a CMD, which its ENTRYPOINT would be given as arguments.")
     if config.get("User", "").partition(":")[0] in {"", "0", "root"}:
         raise _breaks_terms("It runs as root: it has no USER.")
 

@@ -10,6 +10,7 @@
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -39,6 +40,7 @@ from pipeline.worker.settings import HostSettings
 HOST = Path(pipeline.__file__).parent
 RECORD = "build.json"
 STAGING = ".staging-"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 JUST_MADE = 60.0
 """Seconds in which a new folder is not taken for one that broke off."""
 Model = TypeVar("Model", bound=Value)
@@ -126,18 +128,37 @@ def build(project: Project, home: Path, environment: Mapping[str, str]) -> Build
 
 
 @contextmanager
+def _full_disk_told(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise errors.DestinationNotWritable(
+            "The disk is full.",
+            why=str(error),
+            now=f"Free some of it, or set CONDUIT_HOME to a folder of another disk; it is {home} now.",
+        ) from error
+
+
+@contextmanager
 def staged(
     project: Project, home: Path, environment: Mapping[str, str], *, tests: bool = False
 ) -> Iterator[Staged]:
-    """Lay a commit out in a folder that is gone afterwards, unless it was moved to its place."""
+    """Lay a commit out in a folder that is gone afterwards, unless it was moved to its place.
+
+    Raises:
+        DestinationNotWritable: the disk is full.
+    """
     folder = paths.builds(home, project.config.algorithm)
-    folder.mkdir(parents=True, exist_ok=True)
-    _clear_what_broke_off(folder)
-    with (
-        tempfile.TemporaryDirectory(prefix=STAGING, dir=folder, ignore_cleanup_errors=True) as name,
-        _in_use(Path(name)),
-    ):
-        yield _stage(project, Path(name), home, for_installing(environment), tests=tests)
+    with _full_disk_told(home):
+        folder.mkdir(parents=True, exist_ok=True)
+        _clear_what_broke_off(folder)
+        with (
+            tempfile.TemporaryDirectory(prefix=STAGING, dir=folder, ignore_cleanup_errors=True) as name,
+            _in_use(Path(name)),
+        ):
+            yield _stage(project, Path(name), home, for_installing(environment), tests=tests)
 
 
 def _clear_what_broke_off(folder: Path) -> None:
@@ -284,6 +305,7 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
     )
     (stage.folder / "inputs.json").write_text(_inputs(project).model_dump_json())
     (stage.folder / RECORD).write_text(record.model_dump_json(indent=2))
+    _clear_lock_left(final)
     try:
         stage.folder.rename(final)
     except OSError:
@@ -296,6 +318,15 @@ def _finish(project: Project, home: Path, stage: Staged, contract: Contract) -> 
     else:
         stage.folder.mkdir()  # the temporary folder's owner expects to remove one
     return record
+
+
+def _clear_lock_left(folder: Path) -> None:
+    """Remove a lock and its folders, made anew by who wanted to clear a build that somebody else had cleared away."""
+    if not (folder / RECORD).exists():
+        with contextlib.suppress(OSError):  # somebody else's build has come meanwhile, or nothing was there
+            (folder / "workers" / "lock").unlink()
+            (folder / "workers").rmdir()
+            folder.rmdir()
 
 
 def _artifact_digest(tree: str, project: Project, pinned: str, stage: Staged) -> str:

@@ -5,6 +5,7 @@ build into the image's configuration, the one place where two builds of a commit
 in the registry: a configuration and a manifest of a few kB, while the layers stay where they are.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -61,7 +62,7 @@ def see_that_it_takes_images(repository: str, environment: Mapping[str, str]) ->
     """
     try:
         with closing(_Repository(repository, environment)) as images:
-            images.begin_and_cancel()
+            images.cancel_upload(images.begin_upload())
     except (requests.RequestException, DockerException, KeyError, ValueError) as error:
         raise PushFailed(
             f"{repository} takes no image from here.",
@@ -125,16 +126,19 @@ class _Repository:
         blob: dict[str, Any] = self._call("GET", f"blobs/{digest}").json()
         return blob
 
-    def begin_and_cancel(self) -> None:
+    def begin_upload(self) -> str:
+        """The registry's own address for it, with parameters that it wants to see again."""
         begun = self._call("POST", "blobs/uploads/")
-        self._call("DELETE", urljoin(begun.url, begun.headers["Location"]))
+        return urljoin(begun.url, begun.headers["Location"])
+
+    def cancel_upload(self, place: str) -> None:
+        """Spare the registry the waiting; not all of them know this call."""
+        with contextlib.suppress(requests.RequestException):
+            self._call("DELETE", place)
 
     def upload(self, content: bytes) -> str:
         digest = _digest(content)
-        begun = self._call("POST", "blobs/uploads/")
-        # The registry's own address, with parameters that it wants to see again.
-        place = urljoin(begun.url, begun.headers["Location"])
-        self._call("PUT", place, params={"digest": digest}, data=content)
+        self._call("PUT", self.begin_upload(), params={"digest": digest}, data=content)
         return digest
 
     def put_manifest(self, manifest: Mapping[str, Any], *, tag: str) -> str:
@@ -184,6 +188,6 @@ def _credentials(registry: str, environment: Mapping[str, str]) -> HTTPBasicAuth
     folder = environment.get("DOCKER_CONFIG")
     path = str(Path(folder) / "config.json") if folder else None
     known = auth.load_config(path).resolve_authconfig(registry)
-    if not known or not known.get("username"):
-        return None
-    return HTTPBasicAuth(known["username"], known["password"])
+    # The SDK writes them small where they are in the file, and large where a credential helper gave them.
+    given = {key.lower(): value for key, value in (known or {}).items()}
+    return HTTPBasicAuth(given["username"], given["password"]) if given.get("username") else None

@@ -217,6 +217,7 @@ def _create(client: DockerClient, planned: ContainerPlan) -> Container:
         labels=dict(planned.labels),
         # For whoever else stops it: a person, or the engine that is itself stopped. Docker's own is 10 s.
         stop_timeout=planned.stop_timeout,
+        stop_signal="SIGTERM",  # whatever the image's base says
         host_config=client.api.create_host_config(
             network_mode=planned.networks[0] if planned.networks else None,
             # A first process that hands signals on and buries the dead: Python as process 1 does neither.

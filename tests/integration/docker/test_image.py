@@ -180,6 +180,7 @@ ENTRYPOINT = 'ENTRYPOINT ["python3", "-m", "pipeline.worker", "run"]'
     [
         (f"FROM ${{BASE}}\n{ENTRYPOINT}\n", "runs as root"),
         (f"FROM ${{BASE}}\nUSER root:1\n{ENTRYPOINT}\n", "runs as root"),
+        (f'FROM ${{BASE}}\nUSER 10001\n{ENTRYPOINT}\nCMD ["--verbose"]\n', "has a CMD"),
         ("FROM ${BASE}\nUSER 10001\n", "ENTRYPOINT does not run pipeline.worker"),
         (f"FROM ${{BASE}}\nUSER 10001\n{ENTRYPOINT}\n", '"python": executable file not found'),
         (

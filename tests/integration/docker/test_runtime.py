@@ -143,7 +143,7 @@ def test_a_volume_of_the_image_goes_with_its_container(
     runtime_with: StartRuntime, build: Build, image: Image
 ) -> None:
     with closing(docker.from_env()) as client:
-        dockerfile = f"FROM {image.reference}\nVOLUME /data\n".encode()
+        dockerfile = f"FROM {image.reference}\nVOLUME /data\nSTOPSIGNAL SIGQUIT\n".encode()
         of_volume, _ = client.images.build(fileobj=io.BytesIO(dockerfile))
         artifact = Image(repository="", digest=of_volume.id)
         changed = build.model_copy(
@@ -156,6 +156,8 @@ def test_a_volume_of_the_image_goes_with_its_container(
         for _ in range(2):
             runtime.start(changed, 1)
             assert len({volume.id for volume in client.volumes.list()} - before) == 1
+            container = client.containers.get(runtime.workers(ALGORITHM)[0].handle)
+            assert container.attrs["Config"]["StopSignal"] == "SIGTERM"
             runtime.stop(ALGORITHM, changed.build_id)
 
 

@@ -95,6 +95,17 @@ def test_a_record_that_another_toolkit_wrote_is_written_anew(
     assert build(project, home) == first == local.find(project, home)
 
 
+def test_what_two_clearings_at_once_left_of_a_build_is_no_build(research: Research, home: Path) -> None:
+    project = research(FILES)
+    record = build(project, home)
+    folder = environment_of(record).source.parent
+    shutil.rmtree(folder)
+    (folder / "workers").mkdir(parents=True)
+    (folder / "workers" / "lock").touch()
+    assert build(project, home) == record
+    assert environment_of(record).source.exists()
+
+
 def test_two_builds_at_once_are_one(research: Research, home: Path) -> None:
     project = research(FILES)
     with ThreadPoolExecutor() as together:

@@ -54,6 +54,16 @@ def test_a_disk_does_not_fill_up(tmp_path: Path) -> None:
     }
 
 
+def test_an_environment_that_never_got_ready_goes_when_it_is_old(tmp_path: Path) -> None:
+    for name, days in (("begun", 0.0), ("killed", 8.0)):
+        made(tmp_path, f"b-{name}", name, days=days)
+        (tmp_path / "builds" / "measure" / f"b-{name}" / RECORD).unlink()
+        (tmp_path / "environments" / name / "ready").unlink()
+        os.utime(tmp_path / "environments" / name, 2 * (time.time() - days * DAY,))
+    clearing.clear(tmp_path, "measure", at_work=())
+    assert names(tmp_path / "environments") == {"begun"}
+
+
 def test_an_environment_that_a_build_needs_stays_however_old(tmp_path: Path) -> None:
     made(tmp_path, "b1", "old", days=400)
     clearing.clear(tmp_path, "measure", at_work=())

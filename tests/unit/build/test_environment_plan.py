@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.build import environment
 from pipeline.build.environment import (
     HOST_REQUIREMENTS,
     TEST_REQUIREMENTS,
@@ -215,3 +216,35 @@ def test_pins_are_found_by_canonical_name_with_their_hashes() -> None:
 def test_only_what_the_pins_lack_is_added() -> None:
     wanted = ("annotated-types>=0.7", "pydantic-core>=3", "model>=9", "pytest")
     assert _missing(wanted, PINNED) == ("pydantic-core>=3", "pytest")
+
+
+def test_a_python_that_changed_behind_its_name_gets_another_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "requirements.txt").write_text("")
+    python = tmp_path / "python3"
+    monkeypatch.setattr(environment._Uv, "interpreter", lambda _: str(python))
+    monkeypatch.setattr(environment, "_make", lambda tool, planned, folder, base: folder.mkdir(exist_ok=True))
+    keys = []
+    for version in ("python3.11", "python3.13", "python3.13"):
+        (tmp_path / version).touch()
+        python.unlink(missing_ok=True)
+        python.symlink_to(version)
+        keys.append(environment.prepare(tmp_path / "project", "tree", tmp_path / "home", {}).key)
+    assert keys[0] != keys[1] == keys[2]
+
+
+def test_an_environment_that_could_not_be_made_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(tool: object, planned: object, folder: Path, base: str) -> None:
+        (folder / "venv").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    (tmp_path / "requirements.txt").write_text("")
+    monkeypatch.setattr(environment._Uv, "interpreter", lambda _: "python3")
+    monkeypatch.setattr(environment, "_make", full)
+    with pytest.raises(KeyboardInterrupt):
+        environment.prepare(tmp_path, "tree", tmp_path / "home", {})
+    assert not [left for left in (tmp_path / "home" / "environments").iterdir() if left.is_dir()]

@@ -50,6 +50,7 @@ def test_without_buildx_the_digest_is_found_under_the_name_that_docker_gives_the
     ("config", "why"),
     [
         ({}, "ENTRYPOINT"),
+        ({"Entrypoint": ["python", "-m", "pipeline.worker"], "Cmd": ["run"]}, "CMD"),
         ({"Entrypoint": ["python", "-m", "pipeline.worker"]}, "as root"),
         ({"Entrypoint": ["python", "-m", "pipeline.worker"], "User": "0:0"}, "as root"),
     ],
