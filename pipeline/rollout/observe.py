@@ -229,9 +229,7 @@ class Observer:
             activity.heartbeat(seen)
             ours.read(mine, now)
             theirs.read(others, now)
-            fault = await self._fault(request, ours, theirs, now, is_stalled=is_stalled)
-            if is_due and not fault:  # not at each look: the server takes few descriptions of a deployment
-                fault = await self._routed_elsewhere(request)
+            fault = await self._fault(request, ours, theirs, now, is_due=is_due, is_stalled=is_stalled)
             judged = _judged(request, seen, fault) if fault else conclusion(request, seen, elapsed)
             if judged and not fault:
                 # What may speak for a build that fails, or against one that passes, is read once more.
@@ -265,7 +263,14 @@ class Observer:
         return tuple(c for c in calls if c.build_id == request.candidate.build_id)[:MOST_FAILING]
 
     async def _fault(
-        self, request: ObserveRequest, ours: Beats, theirs: Beats, now: float, *, is_stalled: bool
+        self,
+        request: ObserveRequest,
+        ours: Beats,
+        theirs: Beats,
+        now: float,
+        *,
+        is_due: bool,
+        is_stalled: bool,
     ) -> Fault | None:
         build = request.candidate
         workers = await asyncio.to_thread(self._runtime.workers, build.algorithm)
@@ -277,7 +282,8 @@ class Observer:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))
         if not is_stalled and ours.silent(now, SILENT) and not theirs.all_silent(now, SILENT / 2):
             return fault_of(diagnosis.silent(build.build_id, SILENT, await self._log(request)))
-        return None
+        # Not at each look: the server takes few descriptions of a deployment.
+        return await self._routed_elsewhere(request) if is_due else None
 
     async def _routed_elsewhere(self, request: ObserveRequest) -> Fault | None:
         seen = await self._deployments.describe(request.candidate.deployment)
