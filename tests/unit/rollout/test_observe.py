@@ -218,7 +218,7 @@ async def test_workers_that_another_machine_started_are_none_that_crash(others: 
         beats.read([worker(str(n), 0).model_copy(update={"heartbeat": at}) for n in range(4)], second)
     runtime = SimpleNamespace(workers=lambda _: (), log=lambda *_: "")
     observer = Observer(cast(Client, None), cast(Deployments, NotKnown()), cast(Runtime, runtime))
-    fault = await observer._fault(asked, beats, Beats(), 1.0, is_stalled=False)
+    fault = await observer._fault(asked, beats, Beats(), 1.0, is_due=False, is_stalled=False)
     assert (fault is not None) is restarted
 
 
