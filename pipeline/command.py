@@ -6,7 +6,8 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 # What a researcher's tests and build backend must not find in their environment.
@@ -91,12 +92,27 @@ def run(
             start_new_session=True,
         )
         try:
-            process.wait(timeout)
+            with interruptible():
+                process.wait(timeout)
         finally:
             _kill_group(process)
         output.seek(0)
         text = output.read().decode(errors="replace")
     return Outcome(command, process.returncode, text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a blocking wait at once; an event loop's own handler would let it go on to its end."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (signal.SIG_IGN, None):
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _kill_group(leader: subprocess.Popen[bytes]) -> None:

@@ -31,6 +31,11 @@ from pipeline.options.table import Duration, Table
 
 ROOT = "tool.conduit"
 UNKNOWN = "extra_forbidden"
+WORDS = {
+    "tuple_type": "It should be a list, in square brackets.",
+    "model_type": "It should be a table.",
+}
+"""What TOML calls something else than Python does."""
 Argument = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -60,7 +65,9 @@ class Config(Table):
         description="Command that runs the repo's own tests; an empty list runs none.",
     )
     start_timeout: Duration = Field(
-        default=timedelta(minutes=5), description="What a worker gets to import, set up and register."
+        default=timedelta(minutes=5),
+        gt=timedelta(0),
+        description="What a worker gets to import, set up and register.",
     )
     grace: Duration = Field(
         default=timedelta(seconds=30), description="What running activities get when their worker stops."
@@ -146,7 +153,7 @@ def _explain(detail: ErrorDetails) -> ConduitError:
         return InvalidValue(
             f"{place.name} lacks the key {place.key!r}.", now=f'Add it to pyproject.toml: {place.key} = "…"'
         )
-    why = detail["msg"].removeprefix("Value error, ") + "."
+    why = WORDS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ") + "."
     if detail["loc"] == ("algorithm",):
         return InvalidAlgorithmName(
             "The algorithm's name cannot be used.", why=why, now="Change `algorithm` in [tool.conduit]."

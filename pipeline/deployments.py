@@ -26,6 +26,7 @@ from temporalio.api.enums.v1 import (
     WorkerDeploymentVersionStatus,
     WorkerStatus,
 )
+from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure
 from temporalio.api.taskqueue.v1 import TaskQueue, TaskQueueVersioningInfo
 from temporalio.api.worker.v1 import WorkerHeartbeat, WorkerListInfo
 from temporalio.api.workflowservice.v1 import (
@@ -45,7 +46,13 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from pipeline.errors import PropagationStuck, RoutingChanged, TemporalRefused, TemporalUnreachable
+from pipeline.errors import (
+    ConduitError,
+    PropagationStuck,
+    RoutingChanged,
+    TemporalRefused,
+    TemporalUnreachable,
+)
 
 RPC_TIMEOUT = timedelta(seconds=10)
 FRESH = timedelta(seconds=10)
@@ -403,12 +410,23 @@ async def _found(call: Callable[..., Awaitable[T]], request: Message) -> T | Non
         return await _answer(call, request)
     except TemporalRefused as error:
         cause = error.__cause__
-        if isinstance(cause, RPCError) and cause.status == RPCStatusCode.NOT_FOUND:
+        if isinstance(cause, RPCError) and is_absent(cause):
             return None
         raise
 
 
-def _explain(error: RPCError) -> Exception:
+def is_absent(error: RPCError) -> bool:
+    """Whether the server has no such thing, in a namespace that it has."""
+    return error.status == RPCStatusCode.NOT_FOUND and not _lacks_namespace(error)
+
+
+def _lacks_namespace(error: RPCError) -> bool:
+    missing = NamespaceNotFoundFailure.DESCRIPTOR
+    return any(detail.Is(missing) for detail in error.grpc_status.details)
+
+
+def explain(error: RPCError) -> ConduitError:
+    """The error of ours that says what a refused or unanswered request means."""
     message = error.message
     if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
         return TemporalUnreachable(
@@ -421,6 +439,12 @@ def _explain(error: RPCError) -> Exception:
             "The routing was changed by somebody else at the same moment.",
             why=message,
             now="Look at `conduit status` and run the command again.",
+        )
+    if _lacks_namespace(error):
+        return TemporalRefused(
+            "Temporal does not have the namespace.",
+            why=message,
+            now="Set TEMPORAL_NAMESPACE to one that it has, or create it.",
         )
     return TemporalRefused("Temporal refused the request.", why=message, now=_advice(error))
 

@@ -2,7 +2,7 @@
 
 An error says what happened, why, and what to do now. `docs/exit-codes.md` is made from this file. Codes are
 for scripts and never change their meaning: 0 is success, 1 a fault of our own, 2 a wrong command line, 130
-Ctrl-C.
+Ctrl-C and what does the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -332,7 +332,7 @@ class DestinationExists(ConduitError):
 
 
 class DestinationNotWritable(ConduitError):
-    """The folder that should be made cannot be written."""
+    """A folder or file that should be made cannot be written."""
 
     exit_code = 73
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from pipeline.command import interruptible
+
 
 def home(environment: Mapping[str, str]) -> Path:
     """The conduit's own folder: `CONDUIT_HOME`, else what the system calls a user's data folder."""
@@ -34,5 +36,6 @@ def locked(file: Path) -> Iterator[None]:
     """Hold a lock that excludes every other process of this machine that asks for the same file."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
+        with interruptible():
+            fcntl.flock(lock, fcntl.LOCK_EX)  # the kernel lets go of it when its holder dies
         yield

@@ -17,7 +17,7 @@ Made from `pipeline/errors.py` by `python -m pipeline.reference`. A code never c
 | 1 | | A fault of the conduit's own. |
 | 2 | | The command line is wrong. |
 """
-EXIT_CODES_END = "| 130 | | Ctrl-C. |\n"
+EXIT_CODES_END = "| 130 | | Ctrl-C, SIGTERM or the end of the terminal. |\n"
 
 
 def exit_codes() -> str:

@@ -1,5 +1,6 @@
 """What people see while a command works: steps with names and times, on stderr; results go to stdout."""
 
+import contextlib
 import re
 import sys
 import time
@@ -10,15 +11,24 @@ from pipeline.errors import ConduitError
 from pipeline.release_report import StepResult
 
 # What GitHub's runner would carry out where it stands in a job's log: `::command::` at the start of a line, and the
-# older `##[command]` anywhere. Control characters are a terminal's commands.
+# older `##[command]` anywhere. Control characters are a terminal's commands, and direction marks rearrange its lines;
+# surrogates, of file names that are no UTF-8, cannot be printed at all.
 COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]|\r(?!\n)")
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
+)
 DEFUSED = "\N{ZERO WIDTH SPACE}"
 
 
 def inert(text: str) -> str:
     """Text that may be a stranger's, as it may be printed: neither a terminal nor a CI runner acts on it."""
     return COMMAND.sub(rf"\g<0>{DEFUSED}", CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+def tell(text: str) -> None:
+    """Print words to stderr. A reader that has gone, or a full disk, does not stop what is told of."""
+    with contextlib.suppress(OSError):
+        print(inert(text), file=sys.stderr, flush=True)
 
 
 class Report:
@@ -36,7 +46,7 @@ class Report:
     def say(self, line: str) -> None:
         """Print a line for people."""
         if not self._quiet:
-            print(inert(line), file=sys.stderr, flush=True)
+            tell(line)
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:

@@ -1,6 +1,7 @@
 """What every command begins and ends with: its session, its result for people or machines, its words."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,18 @@ def show(result: Any, as_json: bool, lines: Callable[[], list[str]]) -> None:
 def print_json(text: str) -> None:
     """Print JSON so that nothing in it is a command to the runner of a CI job."""
     # The runner reads commands out of what is printed; in JSON the bracket may be spelt otherwise.
-    print(text.replace("##[", "##\\u005b"), flush=True)
+    _print(text.replace("##[", "##\\u005b"))
 
 
 def print_text(text: str) -> None:
     """Print words, some of them a stranger's."""
     from pipeline.report import inert
 
-    print(inert(text), flush=True)
+    _print(inert(text))
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # its reader has had enough, as `head` has; what the command did is done
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for the rest of the process

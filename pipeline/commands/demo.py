@@ -42,7 +42,6 @@ from pipeline.devserver import (
     Child,
     DevServer,
     find_binary,
-    interrupted_by_signals,
     local_environment,
     sample_worker,
 )
@@ -93,7 +92,7 @@ def demo(
         ServerFailed: the local server or the sample worker did not start, or ended.
     """
     binary = find_binary(paths.home(environment) / "temporal")
-    with interrupted_by_signals(), _folder(keep, say) as folder:
+    with _folder(keep, say) as folder:
         say("1. Start a Temporal server and the worker of the sample workflows")
         with DevServer(binary, folder, environment) as server, sample_worker(server) as worker:
             say(f"    {server.ui}")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import paths
-from pipeline.devserver import Child, DevServer, find_binary, interrupted_by_signals, sample_worker
+from pipeline.devserver import Child, DevServer, find_binary, sample_worker
 
 PAUSE = 0.5
 """Seconds between two looks at the children."""
@@ -30,7 +30,6 @@ def dev(*, port: int = 7233, ui_port: int = 8233, folder: Path, say: Callable[[s
     binary = find_binary(paths.home(environment) / "temporal")
     try:
         with (
-            interrupted_by_signals(),
             DevServer(binary, folder, environment, port, ui_port) as server,
             sample_worker(server) as worker,
         ):

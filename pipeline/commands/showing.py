@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from pipeline.commands.foreseen import foreseen
 from pipeline.commands.session import Session
-from pipeline.errors import ConduitError, Superseded
+from pipeline.errors import Superseded
 from pipeline.github.answers import Patience
 from pipeline.github.faults import annotations
 from pipeline.github.page_models import Annotation, Check, Conclusion, DeploymentStatus, State
@@ -153,14 +154,12 @@ def shown(session: Session, patience: Patience = PATIENCE) -> Iterator[Story]:
     except Superseded:
         story.decision = "superseded"
         raise
-    except ConduitError as error:
-        story.fail(Failure.of(error))
-        raise
     except (KeyboardInterrupt, asyncio.CancelledError):
         story.fail(INTERRUPTED)
         raise
-    except BaseException:
-        story.fail(UNFORESEEN)
+    except BaseException as error:
+        known = foreseen(error)
+        story.fail(Failure.of(known) if known else UNFORESEEN)
         raise
     finally:
         _show(story)

@@ -58,7 +58,9 @@ class GateOptions(Table):
     )
     at_once: int = Field(default=4, ge=1, le=100, description="Calls that are tried at the same time.")
     call_timeout: Duration = Field(
-        default=timedelta(minutes=1), description="What one call gets that is tried."
+        default=timedelta(minutes=1), gt=timedelta(0), description="What one call gets that is tried."
     )
-    timeout: Duration = Field(default=timedelta(minutes=5), description="What all gates together get.")
+    timeout: Duration = Field(
+        default=timedelta(minutes=5), gt=timedelta(0), description="What all gates together get."
+    )
     replay: ReplayOptions = Field(default=ReplayOptions(), description="Of calls that production made.")

@@ -54,6 +54,7 @@ class Table(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
+        allow_inf_nan=False,  # JSON, in which tables travel, has neither
         alias_generator=AliasGenerator(alias=lambda name: name.replace("_", "-")),
         serialize_by_alias=True,
     )

@@ -12,7 +12,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline import errors
-from pipeline.deployments import Deployments, polls
+from pipeline.deployments import Deployments, is_absent, polls
 from pipeline.models import Build
 from pipeline.rollout import process
 from pipeline.rollout.activities import was_current
@@ -66,7 +66,7 @@ async def latest(client: Client, algorithm: str) -> WorkflowExecutionDescription
     try:
         return await client.get_workflow_handle(workflow_id(algorithm)).describe()
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if is_absent(error):
             return None
         raise
 
