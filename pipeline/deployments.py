@@ -401,7 +401,7 @@ async def _answer(call: Callable[..., Awaitable[T]], request: Message) -> T:
             try:
                 return await call(request, timeout=RPC_TIMEOUT)
             except RPCError as error:
-                raise _explain(error) from error
+                raise explain(error) from error
     raise AssertionError("the last attempt raises")
 
 

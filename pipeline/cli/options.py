@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Made = TypeVar("Made")
 Model = TypeVar("Model")
 Runtime = Literal["process", "docker"]
+LONGEST_REASON = 1000
 
 
 def _algorithm(name: str | None) -> str | None:
@@ -30,6 +31,12 @@ def _algorithm(name: str | None) -> str | None:
     from pipeline.models import algorithm_of
 
     return None if name is None else algorithm_of(name)
+
+
+def _reason(text: str) -> str:
+    """A reason as the history keeps it: whatever was pasted, it stops nothing."""
+    text = text.encode(errors="replace").decode()
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
 
 
 AlgorithmArgument = Annotated[
@@ -55,7 +62,10 @@ DetachOption = Annotated[
     bool, typer.Option("--detach", help="Leave the release to this machine's `conduit controller`.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.", metavar="TEXT")]
+ReasonOption = Annotated[
+    str,
+    typer.Option("--reason", help="Why; kept in the history.", metavar="TEXT", callback=_reason),
+]
 OutputOption = Annotated[
     Path | None, typer.Option("--output", help="File to write the result to, as JSON.", metavar="FILE")
 ]

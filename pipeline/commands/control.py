@@ -1,26 +1,24 @@
 """`conduit pause`, `resume`, `promote` and `abort`: what a person says to a release that is running."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Literal
 
 from pydantic import ValidationError
 from temporalio.client import Client, WorkflowExecutionDescription
+from temporalio.service import RPCError
 
 from pipeline.commands.session import Session
-from pipeline.deployments import polls
+from pipeline.deployments import is_absent, polls
 from pipeline.errors import NoRelease
 from pipeline.models import Value
 from pipeline.rollout import host
 from pipeline.rollout.messages import PROGRESS, Order, Progress, workflow_id
 from pipeline.rollout.page import where
-from pipeline.rollout.plan import Stage
 from pipeline.rollout.workflow import Rollout
 
 Word = Literal["pause", "resume", "promote", "abort"]
 HEARD = 15.0
 """Seconds in which a release that is served takes a word in."""
-OVER = (Stage.DONE, Stage.FAILED)
 
 
 class Told(Value):
@@ -43,14 +41,6 @@ class Told(Value):
         return [f"{self.algorithm}: the release heard {self.word!r}{now}."]
 
 
-TAKEN_IN: dict[Word, Callable[[Progress], bool]] = {
-    "pause": lambda now: now.waits == "paused" or now.stage in OVER,
-    "resume": lambda now: now.waits != "paused",
-    "promote": lambda now: not now.waits,
-    "abort": lambda now: bool(now.fault) or now.stage in OVER,
-}
-
-
 async def tell(session: Session, algorithm: str, word: Word, reason: str) -> Told:
     """Send a word to the algorithm's release and see that it takes it in.
 
@@ -66,14 +56,19 @@ async def tell(session: Session, algorithm: str, word: Word, reason: str) -> Tol
         "promote": Rollout.promote,
         "abort": Rollout.abort,
     }
-    await handle.signal(signals[word], Order(by=session.by, reason=reason[:1000]))
+    try:
+        await handle.signal(signals[word], Order(by=session.by, reason=reason))
+    except RPCError as error:
+        if is_absent(error):  # it ended in this moment
+            raise _no_release(algorithm) from error
+        raise
     progress = None
     try:
         async with asyncio.timeout(HEARD):
             async for _ in polls(most=0.5):
                 now = await handle.describe()
                 progress = await progress_of(now)
-                if now.close_time is not None or (progress and TAKEN_IN[word](progress)):
+                if not now.raw_description.HasField("pending_workflow_task"):
                     return Told(algorithm=algorithm, word=word, heard=True, progress=progress)
     except TimeoutError:
         pass
@@ -83,12 +78,16 @@ async def tell(session: Session, algorithm: str, word: Word, reason: str) -> Tol
 async def _rollout(client: Client, algorithm: str) -> WorkflowExecutionDescription:
     seen = await host.running(client, algorithm)
     if seen is None or seen.workflow_type != "Rollout":
-        raise NoRelease(
-            f"No release of {algorithm[:80]!r} is running.",
-            why="It is over, or it was never begun.",
-            now="Look at `conduit status` and `conduit history`; `conduit rollback` takes back what is live.",
-        )
+        raise _no_release(algorithm)
     return seen
+
+
+def _no_release(algorithm: str) -> NoRelease:
+    return NoRelease(
+        f"No release of {algorithm[:80]!r} is running.",
+        why="It is over, or it was never begun.",
+        now="Look at `conduit status` and `conduit history`; `conduit rollback` takes back what is live.",
+    )
 
 
 async def progress_of(seen: WorkflowExecutionDescription) -> Progress | None:

@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,31 +14,18 @@ from pipeline.errors import ServerFailed
 from tests.parts.ports import free_port
 from tests.parts.waiting import eventually_sync
 
-PROGRAM = """
-    import sys
-    from pathlib import Path
-    from pipeline.commands.dev import dev
-    from pipeline.errors import ConduitError
-
-    def say(line: str) -> None:
-        print(line, flush=True)
-
-    try:
-        dev(port=int(sys.argv[1]), ui_port=int(sys.argv[2]), folder=Path(sys.argv[3]), say=say)
-    except ConduitError as error:
-        print(error.what, error.why)
-        sys.exit(error.exit_code)
-"""
-
 
 class Dev:
     """`conduit dev` in a process of its own, from the moment it greets."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
-        arguments = [str(self.port), str(free_port()), str(folder)]
+        ports = ("--port", str(self.port), "--ui-port", str(free_port()))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(PROGRAM), *arguments], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "pipeline", "dev", *ports, "--folder", str(folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         assert self.process.stdout is not None
         self.greeting = ""
@@ -87,7 +73,8 @@ def test_dev_says_which_child_ended(dev: Dev) -> None:
     dev.child("workflows.worker").kill()
     code, output = dev.end()
     assert code == ServerFailed.exit_code
-    assert "The sample workflows' worker ended by itself. Its exit code is -9." in output
+    assert "error: The sample workflows' worker ended by itself." in output
+    assert "why:   Its exit code is -9." in output
     assert not [child for child in dev.children if child.is_running()]
 
 

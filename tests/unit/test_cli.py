@@ -16,6 +16,7 @@ from temporalio.api.errordetails.v1 import NamespaceNotFoundFailure, NotFoundFai
 from temporalio.service import RPCError, RPCStatusCode
 
 from pipeline import cli
+from pipeline.cli.options import _reason
 from pipeline.commands.foreseen import foreseen
 from pipeline.deployments import is_absent
 from pipeline.errors import DestinationNotWritable, NotARepository, TemporalRefused
@@ -147,3 +148,9 @@ def test_a_file_system_that_takes_nothing_is_no_fault_of_our_own(number: int) ->
 def test_an_error_that_means_nothing_else_is_a_fault_of_our_own() -> None:
     assert foreseen(FileNotFoundError(errno.ENOENT, "no", "x")) is None
     assert foreseen(KeyError("x")) is None
+
+
+def test_a_reason_is_cut_off_where_the_history_ends_it() -> None:
+    kept = _reason("ä" * 2000 + "\udcff")
+    assert (len(kept), kept[-2:]) == (1000, "ä…")
+    assert _reason("a\udcff") == "a?"

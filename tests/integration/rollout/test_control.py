@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import subprocess
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,11 +13,15 @@ import pytest
 from temporalio.client import Client
 
 from pipeline import errors
+from pipeline.commands import control
+from pipeline.commands.session import Session
 from pipeline.deployments import Deployments
+from pipeline.devserver import DevServer
 from pipeline.models import Build
+from pipeline.report import Report
 from pipeline.rollout import host
 from pipeline.rollout.activities import Activities
-from pipeline.rollout.messages import Progress, RollBackRequest, Routed
+from pipeline.rollout.messages import Progress, RollBackRequest, Routed, workflow_id
 from pipeline.rollout.plan import Stage as At
 from tests.integration.rollout.calls import call_once
 from tests.integration.rollout.conftest import GOOD, SETTINGS, Stage, activity
@@ -117,6 +122,18 @@ async def test_a_release_that_nobody_calls_is_held_where_the_config_says_so_and_
     await stage.keep(client, "held-and-aborted")
     none = await asyncio.to_thread(stage.conduit, "pause", stage.algorithm)
     assert none.code == errors.NoRelease.exit_code
+
+
+async def test_a_word_that_nobody_takes_in_is_said_to_be_left(
+    temporal_client: Client, temporal_server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(control, "HEARD", 1.0)
+    session = Session(environment={"TEMPORAL_ADDRESS": temporal_server.address}, report=Report(quiet=True))
+    name = f"unserved-{uuid.uuid4().hex[:8]}"
+    await temporal_client.start_workflow("Rollout", id=workflow_id(name), task_queue=name)
+    told = await control.tell(session, name, "promote", "")
+    assert not told.heard
+    assert "nobody serves it" in told.lines()[0]
 
 
 def controller(stage: Stage) -> subprocess.Popen[str]:
