@@ -1,6 +1,7 @@
 """Connecting to Temporal as Temporal's own environment configuration says."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_address
@@ -12,10 +13,12 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.service import RPCError
 
-from pipeline.errors import TemporalUnreachable
+from pipeline.errors import TemporalRefused, TemporalUnreachable
 
 DEFAULT_ADDRESS = "localhost:7233"
 DEFAULT_NAMESPACE = "default"
+REFUSAL = re.compile(r"code: (?:PermissionDenied|Unauthenticated)\b")
+"""How the SDK says that a server answered, and to whom it does not."""
 PATIENCE = 10.0
 """Seconds to wait for a server that does not answer."""
 
@@ -47,7 +50,8 @@ async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
     """Connect with the address, namespace, key and certificates that the environment or its profile names.
 
     Raises:
-        TemporalUnreachable: no server answered there, or it did not let us in.
+        TemporalUnreachable: no server answered there.
+        TemporalRefused: it did not let us in.
     """
     settings = _settings(environment)
     address = settings["target_host"]
@@ -57,6 +61,12 @@ async def connect(environment: Mapping[str, str], *, identity: str) -> Client:
                 **settings, identity=identity, data_converter=pydantic_data_converter, runtime=_runtime()
             )
     except (RuntimeError, RPCError, TimeoutError, ValueError) as error:
+        if REFUSAL.search(str(error)):
+            raise TemporalRefused(
+                f"The Temporal server at {address} does not let us in.",
+                why=str(error),
+                now="Correct TEMPORAL_API_KEY or the client certificate; it has to be one for TEMPORAL_NAMESPACE.",
+            ) from error
         raise TemporalUnreachable(
             f"No Temporal server answered at {address}.",
             why=str(error) or f"There was no answer in {PATIENCE:.0f} seconds.",

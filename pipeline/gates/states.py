@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
-from pipeline.gates.messages import LONGEST, MOST_EXAMPLES, GateFinding, GateReport, Verdict
+from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, GateReport, Verdict
 from pipeline.gates.probing import of_build, probe
+from pipeline.gates.texts import short
 from pipeline.models import Build
 from pipeline.worker.probe import ProbeRequest, SavedCall, Unread
 
@@ -44,7 +45,7 @@ def staying(calls: Sequence[SavedCall]) -> tuple[GateFinding, ...]:
     if not last:
         return ()
     what = f"{len(last)} running call(s) allow no further attempt, and end on the build that they are on"
-    named = tuple(f"{call.activity} of workflow {call.workflow_id}"[:LONGEST] for call in last)
+    named = tuple(short(f"{call.activity} of workflow {call.workflow_id}") for call in last)
     return (GateFinding(gate="state", verdict=Verdict.PASS, what=what, examples=named[:MOST_EXAMPLES]),)
 
 
@@ -59,7 +60,7 @@ def findings(unread: Sequence[Unread]) -> tuple[GateFinding, ...]:
             what=f"{count} running call(s) have saved state that this build does not read",
             now=WHAT_NOW,
             examples=tuple(
-                f"workflow {one.call.workflow_id}: {one.why}"[:LONGEST]
+                short(f"workflow {one.call.workflow_id}: {one.why}")
                 for one in unread
                 if one.call.activity == activity
             )[:MOST_EXAMPLES],

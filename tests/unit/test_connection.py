@@ -1,8 +1,10 @@
 """What of the environment reaches Temporal's client and the workers."""
 
 import pytest
+from temporalio.client import Client
 
-from pipeline.connection import is_local, variables
+from pipeline.connection import connect, is_local, variables
+from pipeline.errors import ConduitError, TemporalRefused, TemporalUnreachable
 
 # What a job of GitHub Actions sets where only the address is a secret of the environment.
 UNSET = {
@@ -37,3 +39,22 @@ def test_an_empty_address_is_the_default() -> None:
 )
 def test_a_server_is_local_by_its_address(address: str | None, local: bool) -> None:
     assert is_local({"TEMPORAL_ADDRESS": address} if address else {}) == local
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("PermissionDenied", TemporalRefused),
+        ("Unauthenticated", TemporalRefused),
+        ("Unimplemented", TemporalUnreachable),
+    ],
+)
+async def test_a_server_that_refuses_a_credential_is_not_called_unreachable(
+    code: str, kind: type[ConduitError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError(f"Failed client connect: `get_system_info` call error: Status {{ code: {code}, }}")
+
+    monkeypatch.setattr(Client, "connect", refuse)
+    with pytest.raises(kind):
+        await connect({}, identity="test")

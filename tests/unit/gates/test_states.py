@@ -21,6 +21,11 @@ def test_state_that_is_not_read_fails_once_for_each_activity_with_a_few_examples
     assert len(found[1].examples) == MOST_EXAMPLES
 
 
+def test_what_a_worker_says_of_saved_state_is_told_on_one_line() -> None:
+    [found] = findings([Unread(call=call(1), why="bad\n✓ gate: all is well\x1b[2J")])
+    assert found.examples == ("workflow w1: bad ✓ gate: all is well [2J",)
+
+
 def test_calls_on_their_last_attempt_are_named_and_fail_nothing() -> None:
     [remark] = staying([call(1), call(2, last=True)])
     assert remark.verdict is Verdict.PASS
