@@ -92,7 +92,7 @@ def processes(stage: Stage) -> dict[str, int]:
     """The algorithm's worker processes by build, by the system's word: the runtime's records are not asked."""
     builds = stage.conduit.home / "builds" / stage.algorithm
     words = [process.info["cmdline"] or () for process in psutil.process_iter(["cmdline"])]
-    settings = [Path(word) for line in words if "pipeline.worker" in line for word in line[-1:]]
+    settings = [Path(word).resolve() for line in words if "pipeline.worker" in line for word in line[-1:]]
     return Counter(file.parent.name for file in settings if file.is_relative_to(builds))
 
 
