@@ -55,6 +55,9 @@ from pipeline.errors import (
 )
 
 RPC_TIMEOUT = timedelta(seconds=10)
+UNANSWERED = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+UNCLEAR = (RPCStatusCode.UNKNOWN, RPCStatusCode.INTERNAL)
+BROKEN_CONNECTION = ("transport error", "h2 protocol error", "error reading a body from connection")
 FRESH = timedelta(seconds=10)
 """A heartbeat older than this by our clock is watched for a while before its worker is called dead."""
 PAGE = 100
@@ -428,7 +431,7 @@ def _lacks_namespace(error: RPCError) -> bool:
 def explain(error: RPCError) -> ConduitError:
     """The error of ours that says what a refused or unanswered request means."""
     message = error.message
-    if error.status in (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
+    if _is_unanswered(error):
         return TemporalUnreachable(
             "Temporal does not answer any more.",
             why=message,
@@ -447,6 +450,12 @@ def explain(error: RPCError) -> ConduitError:
             now="Set TEMPORAL_NAMESPACE to one that it has, or create it.",
         )
     return TemporalRefused("Temporal refused the request.", why=message, now=_advice(error))
+
+
+def _is_unanswered(error: RPCError) -> bool:
+    # The client has no status of its own for a connection that breaks in the middle of a request.
+    is_broken = any(words in error.message.lower() for words in BROKEN_CONNECTION)
+    return error.status in UNANSWERED or (error.status in UNCLEAR and is_broken)
 
 
 def _advice(error: RPCError) -> str:

@@ -1,4 +1,4 @@
-"""Which of Temporal's answers are tried again."""
+"""What Temporal's answers mean, and which of them are tried again."""
 
 import contextlib
 from datetime import timedelta
@@ -10,8 +10,8 @@ from temporalio.api.workflowservice.v1 import ListWorkersRequest, ListWorkersRes
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from pipeline.deployments import Deployments
-from pipeline.errors import ConduitError
+from pipeline.deployments import Deployments, explain
+from pipeline.errors import ConduitError, TemporalRefused, TemporalUnreachable
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,19 @@ async def test_what_the_server_puts_off_is_tried_again(
     with contextlib.nullcontext() if again else pytest.raises(ConduitError):
         assert await Deployments(client).workers("a") == ()
     assert tries == (2 if again else 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "status", "error"),
+    [
+        ("away", RPCStatusCode.UNAVAILABLE, TemporalUnreachable),
+        ("transport error", RPCStatusCode.UNKNOWN, TemporalUnreachable),
+        ("h2 protocol error: http2 error", RPCStatusCode.INTERNAL, TemporalUnreachable),
+        ("version is draining", RPCStatusCode.UNKNOWN, TemporalRefused),
+        ("transport error", RPCStatusCode.PERMISSION_DENIED, TemporalRefused),
+    ],
+)
+def test_a_connection_that_broke_in_the_middle_is_no_refusal(
+    message: str, status: RPCStatusCode, error: type[ConduitError]
+) -> None:
+    assert type(explain(RPCError(message, status, b""))) is error

@@ -242,4 +242,4 @@ async def test_a_named_approval_lets_one_breaking_change_pass(stage: Stage) -> N
     )
     assert (approved.digest, approved.reason) == (digest[1], approval[2])
     history = await asyncio.to_thread(stage.conduit.good, "history", stage.algorithm)
-    assert f"approved {digest[1]}: its last caller has moved" in " ".join(history.out.split())
+    assert f"approved {digest[1]}; its last caller has moved" in " ".join(history.out.split())
