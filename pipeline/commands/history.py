@@ -1,5 +1,6 @@
 """`conduit history`: what was live, who did it and why, from the releases' own runs and the versions' times."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -48,7 +49,8 @@ async def history(session: Session, algorithm: str, most: int) -> tuple[Event, .
     """
     client = await session.connect()
     seen = await deployment(Deployments(client), algorithm)
-    events = [event async for run in _runs(client, algorithm, most) if (event := await _event(client, run))]
+    runs = [run async for run in _runs(client, algorithm, most)]
+    events = list(filter(None, await asyncio.gather(*(_event(client, run) for run in runs))))
     told = {event.build_id for event in events}
     events += [event for event in _older(seen) if event.build_id not in told]
     return tuple(sorted(events, key=lambda event: event.at, reverse=True)[:most])

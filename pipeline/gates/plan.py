@@ -1,6 +1,6 @@
 """Which calls a candidate is tried with. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
 
 from pipeline.models import Build
@@ -24,15 +24,21 @@ def smoke_trials(build: Build) -> tuple[Trial, ...]:
 
 def latest(answers: Iterable[Sequence[Served]], most: int) -> dict[str, tuple[Reference, ...]]:
     """The latest calls of each activity, from what several workers name, in turns."""
+    named = of_each_activity(answers, lambda served: served.references)
+    return {activity: calls[:most] for activity, calls in named.items()}
+
+
+def of_each_activity(
+    answers: Iterable[Sequence[Served]], calls: Callable[[Served], Sequence[Reference]]
+) -> dict[str, tuple[Reference, ...]]:
+    """Calls that several workers name, by activity: each once, the workers in turns."""
     found: dict[str, list[Sequence[Reference]]] = {}
-    for served in answers:
-        for each in served:
-            found.setdefault(each.activity, []).append(each.references)
-    return {activity: merged(lists)[:most] for activity, lists in sorted(found.items())}
+    for each in chain.from_iterable(answers):
+        found.setdefault(each.activity, []).append(calls(each))
+    return {activity: _merged(lists) for activity, lists in sorted(found.items())}
 
 
-def merged(lists: Iterable[Sequence[Reference]]) -> tuple[Reference, ...]:
-    """Calls that several lists name, each once, the lists in turns."""
+def _merged(lists: Iterable[Sequence[Reference]]) -> tuple[Reference, ...]:
     in_turns = chain.from_iterable(zip_longest(*lists))
     distinct = {(each.run_id, each.activity_id): each for each in in_turns if each is not None}
     return tuple(distinct.values())

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from temporalio.exceptions import TemporalError
 from temporalio.service import RPCError
 
-from pipeline.gates.plan import latest, merged
+from pipeline.gates.plan import latest, of_each_activity
 from pipeline.gates.probing import Target, probe
 from pipeline.models import Value
 from pipeline.rollout.judge import ENOUGH, Heard, Told, Work
@@ -44,16 +44,8 @@ log = logging.getLogger(__name__)
 def work(answers: Iterable[Sequence[Served]]) -> dict[str, Work]:
     """What several workers tell of each activity, or one of them that was asked more than once. Pure."""
     told = list(answers)
-    ended, running = latest(told, ASKED), _running(told)
+    ended, running = latest(told, ASKED), of_each_activity(told, lambda served: served.running)
     return {name: _work(ended.get(name, ()), running.get(name, ())) for name in ended.keys() | running.keys()}
-
-
-def _running(answers: Iterable[Sequence[Served]]) -> dict[str, tuple[Reference, ...]]:
-    found: dict[str, list[Sequence[Reference]]] = {}
-    for served in answers:
-        for each in served:
-            found.setdefault(each.activity, []).append(each.running)
-    return {activity: merged(lists) for activity, lists in found.items()}
 
 
 def _work(ended: Sequence[Reference], running: Iterable[Reference]) -> Work:

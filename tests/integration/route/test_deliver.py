@@ -82,6 +82,13 @@ def live(conduit: Conduit, repo: Repo, *options: str) -> str:
     return str(outcome.json["build_id"])
 
 
+def two_live(conduit: Conduit, repo: Repo) -> tuple[str, str]:
+    """Deliver a commit, and a later one."""
+    first = live(conduit, repo)
+    repo.commit({"README.md": "better"})
+    return first, live(conduit, repo)
+
+
 def status(conduit: Conduit, repo: Repo) -> Any:
     return conduit.status(repo.algorithm)
 
@@ -169,9 +176,7 @@ def test_a_roll_back_starts_workers_that_are_gone_and_is_refused_where_it_cannot
     conduit: Conduit, new_repo: Callable[..., Repo]
 ) -> None:
     repo = new_repo()
-    first = live(conduit, repo)
-    repo.commit({"README.md": "better"})
-    second = live(conduit, repo)
+    first, second = two_live(conduit, repo)
     conduit.runtime().stop(repo.algorithm, first)
     source = conduit.home / "builds" / repo.algorithm / first / "source"
     source.rename(source.with_name("gone"))
@@ -347,9 +352,7 @@ def test_a_roll_back_that_is_taken_back_lifts_the_quarantine(
     conduit: Conduit, new_repo: Callable[..., Repo]
 ) -> None:
     repo = new_repo()
-    first = live(conduit, repo)
-    repo.commit({"README.md": "better"})
-    second = live(conduit, repo)
+    first, second = two_live(conduit, repo)
     conduit.good("rollback", repo.algorithm, "--reason", "wrong")
     assert quarantined(conduit, repo) == {second: "wrong"}
     conduit.good("rollback", repo.algorithm, "--to", second, "--reason", "it was the microphone")

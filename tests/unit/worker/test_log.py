@@ -10,12 +10,15 @@ from pipeline.worker import log
 APPENDED = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
 
-def test_the_end_of_a_large_log_is_kept_and_written_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A log that is large beyond a hundred bytes."""
     monkeypatch.setattr(log, "LARGEST", 100)
     monkeypatch.setattr(log, "KEPT", 30)
-    file = tmp_path / "1.log"
+    return tmp_path / "1.log"
+
+
+def test_the_end_of_a_large_log_is_kept_and_written_on(file: Path) -> None:
     writer = os.open(file, APPENDED)
     for number in range(9):
         os.write(writer, b"line %d of it\n" % number)
@@ -25,12 +28,7 @@ def test_the_end_of_a_large_log_is_kept_and_written_on(
     assert file.read_text().splitlines() == [*(f"line {kept} of it" for kept in (6, 7, 8)), "the last"]
 
 
-def test_a_small_log_and_a_line_without_an_end_are_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log, "LARGEST", 100)
-    monkeypatch.setattr(log, "KEPT", 30)
-    file = tmp_path / "1.log"
+def test_a_small_log_and_a_line_without_an_end_are_left(file: Path) -> None:
     writer = os.open(file, APPENDED)
     os.write(writer, 100 * b"x")
     log.cut(writer)
