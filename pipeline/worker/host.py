@@ -185,9 +185,10 @@ async def _serve(settings: HostSettings, version: Version, lanes: Sequence[Lane]
     keep_small()
     enter("polling", why=identity)
     polling = [asyncio.create_task(worker.run()) for worker in workers]
-    following = asyncio.gather(*(_follow_routing(client, lane, settings) for lane in lanes))
+    following = [asyncio.create_task(_follow_routing(client, lane, settings)) for lane in lanes]
     await asyncio.wait([*polling, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-    following.cancel()
+    for task in following:
+        task.cancel()
     for lane in lanes:
         if lane.version is not None:  # no one else takes the calls of this process's own queue
             lane.handover.want(True)

@@ -156,6 +156,7 @@ async def test_a_call_that_ends_within_the_grace_is_not_disturbed(
     assert host.wait() == 0
     assert host.phase
     assert host.phase.phase == "stopped"
+    assert "Traceback" not in host.log
 
 
 async def test_a_call_that_is_on_its_way_to_a_worker_that_stops_is_not_lost(
