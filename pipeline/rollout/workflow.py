@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
     from pipeline import gates
@@ -239,11 +239,18 @@ class Rollout:
         request = self._request
         await step("tidy", Activities.tidy, self._build)
         if self._before.versions > self._state.options.records:
-            with contextlib.suppress(ActivityError):  # if there is no room, registering says so
-                await self._retire()
+            await self._make_room()
         await start(Started(build=request.build, replicas=request.replicas, timeout=request.start_timeout))
         about = Registered(build=request.build, by=request.by, run_url=request.run_url, at=workflow.now())
         await step("describe", Activities.describe, about)
+
+    async def _make_room(self) -> None:
+        try:
+            await self._retire()
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            # Where there is no room, registering says so.
 
     async def _gate(self) -> Outcome:
         request = GateRequest(

@@ -23,7 +23,7 @@ from pipeline.gates import GateReport, Verdict
 from pipeline.options.release import ReleaseOptions, ramp_step
 from pipeline.rollout.faults import restored
 from pipeline.rollout.follow import Handle
-from pipeline.rollout.messages import Before, Counters, HealReport, Observed, ReleaseRequest, Retired
+from pipeline.rollout.messages import Before, Counters, HealReport, Observed, Order, ReleaseRequest, Retired
 from pipeline.rollout.plan import Judged, Stage
 from pipeline.rollout.serving import HEARTBEAT, RUNNER, Reporting
 from pipeline.rollout.workflow import Rollout
@@ -36,13 +36,16 @@ OPTIONS = ReleaseOptions(steps=(ramp_step(50, 1),))
 class Steps:
     """Stands in for all steps; one of them hangs until it is let go or cancelled, and one may fail."""
 
-    def __init__(self, hangs: str = "", verdict: Verdict = Verdict.PASS, refuses: str = "") -> None:
+    def __init__(
+        self, hangs: str = "", verdict: Verdict = Verdict.PASS, refuses: str = "", versions: int = 0
+    ) -> None:
         self.begun: list[str] = []
         self.ended: list[str] = []
         self.go_on = asyncio.Event()
         self._hangs = hangs
         self._verdict = verdict
         self._refuses = refuses
+        self._versions = versions
 
     @activity.defn(dynamic=True)
     async def step(self, _: Sequence[RawValue]) -> object:
@@ -60,7 +63,7 @@ class Steps:
     def _answer(self, name: str) -> object:
         judged = Judged(stage=Stage.RAMP, verdict=self._verdict, reason="so it is")
         return {
-            "routing": Before(current="old-1", was="old-1", is_used=True),
+            "routing": Before(current="old-1", was="old-1", is_used=True, versions=self._versions),
             "gate": GateReport(verdict=Verdict.PASS),
             "counters": Counters(),
             "observe": Observed(judged=judged),
@@ -123,6 +126,17 @@ async def test_a_step_that_was_under_way_ends_before_routing_is_put_back(
     assert isinstance(ended.value.cause, CancelledError)
     assert name in steps.ended[: steps.ended.index("undo")]
     assert steps.ended[-1] == "stop"
+
+
+async def test_no_worker_is_started_after_making_room_was_cut_short(temporal_client: Client) -> None:
+    steps = Steps(hangs="retire", versions=99)
+    async with released(temporal_client, steps) as handle:
+        await until_begun(steps, "retire")
+        await handle.signal(Rollout.abort, Order(by="me", reason="not now"))
+        with pytest.raises(WorkflowFailureError) as ended:
+            await handle.result()
+    assert isinstance(restored(ended.value), errors.Aborted)
+    assert "start" not in steps.begun
 
 
 @pytest.mark.parametrize("name", ["undo", "quarantine", "heal"])
