@@ -263,7 +263,12 @@ class Deployments:
         details = await self.details(name, build_id)
         names = details.activity_queues if details else ()
         queues = await asyncio.gather(*(self._activity_queue(name) for name in names))
-        return bool(queues) and all(knows(queue.versioning_info, build_id) for queue in queues)
+        return bool(queues) and all(_told(queue.versioning_info) == (build_id, "") for queue in queues)
+
+    async def routed(self, task_queue: str) -> frozenset[str]:
+        """The builds that a task queue sends new calls to; at once, where the deployment takes a second to answer."""
+        queue = await self._activity_queue(task_queue)
+        return frozenset(filter(None, _told(queue.versioning_info)))
 
     async def _is_propagated(self, name: str) -> bool:
         seen = await self.describe(name)
@@ -375,10 +380,8 @@ class Deployments:
         return tuple(worker for key, worker in workers.items() if key not in doubtful)
 
 
-def knows(queue: TaskQueueVersioningInfo, build_id: str) -> bool:
-    """Whether a task queue sends all calls to a version. Pure."""
-    told = (queue.current_deployment_version.build_id, queue.ramping_deployment_version.build_id)
-    return told == (build_id, "")
+def _told(queue: TaskQueueVersioningInfo) -> tuple[str, str]:
+    return queue.current_deployment_version.build_id, queue.ramping_deployment_version.build_id
 
 
 async def polls(first: float = 0.05, most: float = 1.0) -> AsyncIterator[int]:

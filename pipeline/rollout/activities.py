@@ -29,6 +29,7 @@ from pipeline.rollout.messages import (
     workflow_id,
 )
 from pipeline.rollout.pending import pending_calls
+from pipeline.rollout.retire import read_lineage
 from pipeline.runtimes import Runtime
 from pipeline.worker.settings import batch_of, queues_of
 
@@ -73,6 +74,7 @@ class Activities:
             batch=batch.current if batch else None,
             batch_was=await self._batch_target(batch, seen, build.build_id) if batch else None,
             versions=len(seen.versions),
+            lineage=await read_lineage(self._deployments, seen),
         )
 
     async def _batch_target(self, batch: Deployment, own: Deployment, leaving: str) -> str | None:

@@ -66,6 +66,22 @@ class RollBackRequest(Value):
     run_url: str = Field(default="", max_length=500)
 
 
+class Lineage(Value):
+    """The builds of a deployment, as far as their age and their past decide what is retired."""
+
+    current: BuildId | None
+    ramping: BuildId | None
+    good: tuple[BuildId, ...] = Field(description="that are or were Current and not bad, the latest first")
+    versions: tuple[BuildId, ...] = Field(description="all that are listed, the oldest first")
+
+    def promoted(self, build_id: BuildId) -> "Lineage":
+        """What it will be once a build of it, or a new one, is made Current."""
+        others = tuple(build for build in self.versions if build != build_id)
+        return Lineage(
+            current=build_id, ramping=None, good=(build_id, *self.good), versions=(*others, build_id)
+        )
+
+
 class RetireRequest(Value):
     """Stop and delete what is past retention."""
 
@@ -73,6 +89,7 @@ class RetireRequest(Value):
     keep: int
     records: int = Field(default=50, description="versions that are kept for their metadata")
     spare: tuple[BuildId, ...] = Field(default=(), description="builds that are left alone in any case")
+    lineage: Lineage | None = Field(default=None, description="where it is known; else it is read")
 
 
 class Retired(Value):
@@ -137,6 +154,7 @@ class Before(Value):
         default=None, description="the build that batch calls go back to: never the candidate"
     )
     versions: int = Field(default=0, description="how many there are; the server takes only so many")
+    lineage: Lineage | None = None
 
 
 class Route(Routing):

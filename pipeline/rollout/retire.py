@@ -1,7 +1,7 @@
 """Which builds' workers are stopped and which versions deleted: a pure plan, and the activity that follows it."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 
 from temporalio import activity
@@ -9,12 +9,12 @@ from temporalio.client import Client
 
 from pipeline.deployments import Deployment, Deployments, Version, Worker
 from pipeline.errors import TemporalRefused
-from pipeline.models import Value
-from pipeline.rollout.messages import QUARANTINE_ENTRY, Retired, RetireRequest
+from pipeline.models import Value, is_placeholder
+from pipeline.rollout.messages import QUARANTINE_ENTRY, Lineage, Retired, RetireRequest
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.policy import earlier
 from pipeline.runtimes import Runtime
-from pipeline.worker.settings import batch_of
+from pipeline.worker.settings import batch_of, queues_of
 
 
 class Retirement(Value):
@@ -26,38 +26,54 @@ class Retirement(Value):
 
 
 def plan(
-    seen: Deployment,
+    known: Lineage,
     request: RetireRequest,
     *,
-    quarantined: frozenset[str],
+    routed: frozenset[str],
     at_work: frozenset[str],
-    for_batch: str | None = None,
     started_here: frozenset[str],
     alive: frozenset[str],
 ) -> Retirement:
     """Choose what to stop and what to delete.
 
     Args:
-        seen: the deployment.
+        known: the deployment's builds.
         request: how many good builds, and how many versions, are kept.
-        quarantined: builds that were found bad.
+        routed: builds that calls go to, batch calls too.
         at_work: builds that have a call now.
-        for_batch: the build that batch calls go to.
         started_here: builds with workers that this machine could stop.
         alive: builds with live workers anywhere.
     """
-    good = [build_id for build_id in earlier(seen) if build_id not in quarantined]
-    kept = {seen.current, seen.ramping, for_batch, *request.spare, *good[: request.keep]}
+    others = [build_id for build_id in known.good if build_id != known.current]
+    kept = {known.current, known.ramping, *routed, *request.spare, *others[: request.keep]}
     past = started_here - kept
     stop = past - at_work
     stays = kept | ((alive | past) - stop)
-    surplus = max(0, len(seen.versions) - request.records)
-    oldest = sorted((v for v in seen.versions if v.build_id not in stays), key=_age)
+    surplus = max(0, len(known.versions) - request.records)
+    oldest = [build_id for build_id in known.versions if build_id not in stays]
     return Retirement(
         stop=tuple(sorted(stop)),
-        delete=tuple(version.build_id for version in oldest[:surplus]),
+        delete=tuple(oldest[:surplus]),
         busy=tuple(sorted(past & at_work)),
     )
+
+
+def lineage(seen: Deployment, bad: Container[str]) -> Lineage:
+    """Put a deployment's builds in order; those that are quarantined are `bad`."""
+    been = [build_id for build_id in (seen.current, *earlier(seen)) if build_id]
+    return Lineage(
+        current=seen.current,
+        ramping=seen.ramping,
+        good=tuple(b for b in been if b not in bad and not is_placeholder(b)),
+        versions=tuple(version.build_id for version in sorted(seen.versions, key=_age)),
+    )
+
+
+async def read_lineage(deployments: Deployments, seen: Deployment) -> Lineage:
+    """The deployment's builds, with what only their own descriptions tell."""
+    builds = [version.build_id for version in seen.versions if version.was_current]
+    details = await asyncio.gather(*(deployments.details(seen.name, build_id) for build_id in builds))
+    return lineage(seen, {d.build_id for d in details if d and QUARANTINE_ENTRY in d.metadata})
 
 
 def _age(version: Version) -> datetime:
@@ -84,10 +100,10 @@ class Retirer:
     @activity.defn(name="conduit.retire")
     async def retire(self, request: RetireRequest) -> Retired:
         """Stop what is idle and past retention, and delete versions where there are too many."""
-        seen = await self._deployments.describe(request.algorithm)
-        if seen is None:
+        known = request.lineage or await self._lineage(request.algorithm)
+        if known is None:
             return Retired()
-        what = await self._plan(seen, request)
+        what = await self._plan(known, request)
         # Each waits for its workers to end, and the release waits for all of them.
         stopping = (asyncio.to_thread(self._runtime.stop, request.algorithm, build) for build in what.stop)
         await asyncio.gather(*stopping)
@@ -99,31 +115,27 @@ class Retirer:
             busy=what.busy,
         )
 
-    async def _plan(self, seen: Deployment, request: RetireRequest) -> Retirement:
-        name = request.algorithm
+    async def _lineage(self, algorithm: str) -> Lineage | None:
+        seen = await self._deployments.describe(algorithm)
+        return await read_lineage(self._deployments, seen) if seen else None
+
+    async def _plan(self, known: Lineage, request: RetireRequest) -> Retirement:
+        name, batch = queues_of(request.algorithm)
         local = await asyncio.to_thread(self._runtime.workers, name)
+        routed = [await self._deployments.routed(queue) for queue in (name, batch)]
         calls = await pending_calls(self._client, name)
-        batch = await self._deployments.describe(batch_of(name))
-        live = await self._live(name)
-        working = live if batch is None else (*live, *await self._live(batch.name))
+        live, for_batch = [await self._live(deployment) for deployment in (name, batch)]
         return plan(
-            seen,
+            known,
             request,
-            quarantined=await self._quarantined(seen),
-            at_work=at_work(working, calls),
-            for_batch=batch.current if batch else None,
+            routed=frozenset().union(*routed),
+            at_work=at_work((*live, *for_batch), calls),
             started_here=frozenset(worker.build_id for worker in local if worker.alive),
             alive=frozenset(worker.build_id for worker in live),
         )
 
     async def _live(self, deployment: str) -> tuple[Worker, ...]:
         return await self._deployments.live(lambda: self._deployments.workers(deployment))
-
-    async def _quarantined(self, seen: Deployment) -> frozenset[str]:
-        builds = [version.build_id for version in seen.versions if version.was_current]
-        details = await asyncio.gather(*(self._deployments.details(seen.name, build) for build in builds))
-        metadata: Mapping[str, Mapping[str, bytes]] = {d.build_id: d.metadata for d in details if d}
-        return frozenset(build for build, entries in metadata.items() if QUARANTINE_ENTRY in entries)
 
     async def _delete(self, request: RetireRequest, build_id: str) -> bool:
         """Whether the server let it be deleted: it does not at once; see `delete_version`."""

@@ -29,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
         Counters,
         HealReport,
         HealRequest,
+        Lineage,
         ObserveRequest,
         Order,
         Pair,
@@ -222,16 +223,27 @@ class Rollout:
                 await self._promote()
             case Retire():
                 await self._until_propagated()
-                self._retired = await self._retire()
+                self._retired = await self._retire(self._lineage)
         return NOTHING
 
-    async def _retire(self) -> Retired:
+    @property
+    def _lineage(self) -> Lineage | None:
+        """The deployment's builds, unless they were read long ago.
+
+        Right after a promotion the server takes a second or two to tell them, and nothing else changed since.
+        """
+        if self._state.options.watch or self._before.lineage is None:
+            return None
+        return self._before.lineage.promoted(self._build.build_id)
+
+    async def _retire(self, lineage: Lineage | None = None) -> Retired:
         options = self._state.options
         request = RetireRequest(
             algorithm=self._build.algorithm,
             keep=options.keep,
             records=options.records,
             spare=(self._build.build_id,),
+            lineage=lineage,
         )
         return await step("retire", Retirer.retire, request)
 

@@ -1,16 +1,19 @@
 """Which builds are past retention, and which of them can go."""
 
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.deployments import Deployment
 from pipeline.rollout.messages import RetireRequest
 from pipeline.rollout.pending import PendingCall
-from pipeline.rollout.retire import Retirement, at_work, plan
+from pipeline.rollout.retire import Retirement, at_work, lineage, plan
 from tests.unit.rollout.test_judge import worker
-from tests.unit.rollout.test_policy import deployment, version
+from tests.unit.rollout.test_policy import START, deployment, version
 
 NONE: frozenset[str] = frozenset()
+LATER = START + timedelta(days=1)
 
 
 def planned(
@@ -21,14 +24,13 @@ def planned(
     quarantined: frozenset[str] = NONE,
     busy: frozenset[str] = NONE,
     spare: tuple[str, ...] = (),
-    for_batch: str | None = None,
+    routed: frozenset[str] = NONE,
 ) -> Retirement:
     return plan(
-        seen,
+        lineage(seen, quarantined),
         RetireRequest(algorithm="a", keep=keep, spare=spare),
-        quarantined=quarantined,
+        routed=routed,
         at_work=busy,
-        for_batch=for_batch,
         started_here=frozenset(started),
         alive=frozenset(started),
     )
@@ -50,8 +52,27 @@ def test_a_quarantined_build_does_not_count_as_good() -> None:
     assert made.stop == ("b0", "b3")
 
 
-def test_the_build_that_batch_calls_go_to_stays_however_old_it_is() -> None:
-    assert planned(line(6), {f"b{n}" for n in range(6)}, for_batch="b0").stop == ("b1", "b2")
+def test_a_build_that_calls_go_to_stays_however_old_it_is() -> None:
+    assert planned(line(6), {f"b{n}" for n in range(6)}, routed=frozenset({"b0"})).stop == ("b1", "b2")
+
+
+@given(count=st.integers(1, 60), quarantined=st.sets(st.integers(0, 59)), current=st.booleans())
+def test_what_was_read_before_a_promotion_tells_what_is_read_after_it(
+    count: int, quarantined: set[int], current: bool
+) -> None:
+    bad = {f"b{n}" for n in quarantined} - {f"b{count}"}
+    before = line(count) if current else line(count).model_copy(update={"current": None})
+    new = version("new", None, was_current=False).model_copy(update={"created": LATER})
+    registered = before.model_copy(update={"versions": (*before.versions, new)})
+    left = [
+        v.model_copy(update={"deactivated": LATER} if v.build_id == before.current else {})
+        for v in before.versions
+    ]
+    after = before.model_copy(
+        update={"current": "new", "versions": (*left, new.model_copy(update={"last_current": LATER}))}
+    )
+    assert lineage(before, bad).promoted("new") == lineage(after, bad)
+    assert lineage(registered, bad).promoted("new") == lineage(after, bad)
 
 
 def test_a_build_at_work_is_left_for_later() -> None:
