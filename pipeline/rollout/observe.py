@@ -96,6 +96,12 @@ class Seen(Value):
         excused = self.troubled.failures + self.troubled.repeats(answers)
         return min(excused, self.candidate.tally.failed)
 
+    @property
+    def may_be_borne(self) -> bool:
+        """Whether failed attempts may be another call's doing, if its workers say that they answered others."""
+        counted = self.candidate.tally
+        return bool(self.troubled.repeated) and counted.calls - counted.failed >= OTHERS
+
     def judged_by(self, build_id: str) -> Tally:
         """The candidate's figures without what fails on Current too."""
         tally, out = self.tally(self.candidate, build_id), self.borne
@@ -236,7 +242,7 @@ class Observer:
                 is_failing = judged.verdict is Verdict.FAIL
                 if is_failing or seen.troubled.before or seen.troubled.repeated:
                     seen = await self._scan(request, seen, stalls)
-                if sides and (not is_failing or seen.troubled.repeated):
+                if sides and (not is_failing or seen.may_be_borne):
                     await figures.at_the_end(*sides, doubtful=_is_doubtful(request, seen))
                 seen = seen.model_copy(update={"told": figures.told})
                 judged = conclusion(request, seen, elapsed)
