@@ -26,6 +26,7 @@ from pipeline.rollout.messages import (
     Routing,
     Started,
     Undo,
+    Wanted,
     workflow_id,
 )
 from pipeline.rollout.pending import pending_calls
@@ -54,7 +55,7 @@ class Activities:
         self._runtime = runtime
 
     @activity.defn(name="conduit.routing")
-    async def routing(self, build: Reference) -> Before:
+    async def routing(self, build: Wanted) -> Before:
         """Read where calls go before anything is changed."""
         seen = await self._deployments.describe(build.algorithm)
         if seen is None:
@@ -74,7 +75,7 @@ class Activities:
             batch=batch.current if batch else None,
             batch_was=await self._batch_target(batch, seen, build.build_id) if batch else None,
             versions=len(seen.versions),
-            lineage=await read_lineage(self._deployments, seen),
+            lineage=await read_lineage(self._deployments, seen) if build.lineage else None,
         )
 
     async def _batch_target(self, batch: Deployment, own: Deployment, leaving: str) -> str | None:

@@ -138,6 +138,12 @@ class Reference(Routing):
         return self.model_copy(update={"batch": True})
 
 
+class Wanted(Reference):
+    """What a release or a roll-back of a build wants to know where it begins."""
+
+    lineage: bool = Field(default=False, description="costs a request for each build that was Current")
+
+
 class Before(Value):
     """What a release finds where it begins."""
 

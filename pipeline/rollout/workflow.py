@@ -47,6 +47,7 @@ with workflow.unsafe.imports_passed_through():
         Routed,
         Started,
         Undo,
+        Wanted,
     )
     from pipeline.rollout.observe import Observer
     from pipeline.rollout.page import heal_lines, progress
@@ -150,7 +151,8 @@ class Rollout:
     @workflow.run
     async def run(self, request: ReleaseRequest) -> Routed:
         """Route the algorithm's calls to the build, or fail and leave them as they were."""
-        self._before = await step("read routing", Activities.routing, self._build)
+        wanted = Wanted(**dict(self._build), lineage=not self._state.options.watch)
+        self._before = await step("read routing", Activities.routing, wanted)
         self._state = self._state.model_copy(
             update={
                 "was": self._before.was,
@@ -228,13 +230,9 @@ class Rollout:
 
     @property
     def _lineage(self) -> Lineage | None:
-        """The deployment's builds, unless they were read long ago.
-
-        Right after a promotion the server takes a second or two to tell them, and nothing else changed since.
-        """
-        if self._state.options.watch or self._before.lineage is None:
-            return None
-        return self._before.lineage.promoted(self._build.build_id)
+        """The deployment's builds, where they were read before: the server takes a second after a promotion."""
+        before = self._before.lineage
+        return before.promoted(self._build.build_id) if before else None
 
     async def _retire(self, lineage: Lineage | None = None) -> Retired:
         options = self._state.options
