@@ -57,7 +57,7 @@ async def by_hand(on: Stage, client: Client, made: Build) -> None:
         if not await deployments.is_registered(ALGORITHM, made.build_id, ALGORITHM):
             return False
         heard = [w for w in await deployments.workers(ALGORITHM) if w.build_id == made.build_id]
-        return bool(heard or await deployments.newcomers(ALGORITHM, made.build_id))
+        return bool(heard or await deployments.newcomers(ALGORITHM, made.build_id, ALGORITHM))
 
     await asyncio.to_thread(runtime(on).start, made, 1)
     await eventually(is_able, within=DEADLINE)

@@ -206,20 +206,17 @@ class Deployments:
         """All workers of a task queue that the server has heard of, dead ones too."""
         return await self._heartbeats(f'TaskQueue="{_quotable(task_queue)}"')
 
-    async def newcomers(self, name: str, build_id: str) -> tuple[str, ...]:
-        """The identities of a version's workers that poll, and whose first heartbeat is still to come.
+    async def newcomers(self, name: str, build_id: str, task_queue: str) -> tuple[str, ...]:
+        """The identities of a version's workers that poll a queue, and whose first heartbeat is still to come.
 
         The server lists a poller for five minutes after its end. One counts here only while it is fresh, and
         as long as no heartbeat tells of that worker: what the heartbeat says is newer.
         """
-        details = await self.details(name, build_id)
-        queues = details.activity_queues if details else ()
-        answers = await asyncio.gather(*(self._activity_queue(queue) for queue in queues))
+        queue = await self._activity_queue(task_queue)
         now = datetime.now(UTC)
         polling = {
             poller.identity
-            for answer in answers
-            for poller in answer.pollers
+            for poller in queue.pollers
             if (poller.deployment_options.deployment_name, poller.deployment_options.build_id)
             == (name, build_id)
             and abs(now - poller.last_access_time.ToDatetime(UTC)) < FRESH

@@ -31,7 +31,7 @@ from pipeline.rollout.messages import (
 )
 from pipeline.rollout.pending import pending_calls
 from pipeline.rollout.retire import read_lineage
-from pipeline.runtimes import Runtime
+from pipeline.runtimes import LocalWorker, Runtime
 from pipeline.worker.settings import batch_of, queues_of
 
 ROUTING_ATTEMPTS = 5
@@ -201,7 +201,7 @@ class Activities:
             if seen is None or (seen.ramping, seen.ramp_percentage) == (build.build_id, request.percent):
                 break
             try:
-                await self._raise_if_not_alive(build.algorithm, build.build_id)
+                await self._raise_if_not_alive(build, build.build_id)
                 await self._raise_if_superseded(build.algorithm)
                 await self._deployments.set_ramp(seen, build.build_id, request.percent)
             except RoutingChanged:
@@ -232,7 +232,7 @@ class Activities:
     async def _route(self, request: Route, seen: Deployment) -> None:
         if seen.current != request.build_id:
             if request.build_id:
-                await self._raise_if_not_alive(request.deployment, request.build_id)
+                await self._raise_if_not_alive(request, request.build_id)
             await self._raise_if_superseded(request.algorithm)
             await self._deployments.set_current(seen, request.build_id or "")
         await self._clear_ramp(seen)
@@ -246,21 +246,26 @@ class Activities:
         if details is not None and QUARANTINE_ENTRY in details.metadata:
             await self._deployments.write_metadata(algorithm, build_id, {}, remove=(QUARANTINE_ENTRY,))
 
-    async def _raise_if_not_alive(self, deployment: str, build_id: str) -> None:
-        if not await self._is_alive(deployment, build_id):
+    async def _raise_if_not_alive(self, routing: Routing, build_id: str) -> None:
+        if not await self._is_alive(routing, build_id):
             raise NoLiveWorker(
-                f"Build {build_id} of {deployment} has no live worker.",
+                f"Build {build_id} of {routing.deployment} has no live worker.",
                 why="Calls that are routed to it would wait for ever.",
                 now="Start its workers, or choose another build.",
             )
 
-    async def _is_alive(self, deployment: str, build_id: str) -> bool:
+    async def _is_alive(self, routing: Routing, build_id: str) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HEARD.total_seconds()):
                 async for _ in polls(most=0.5):
-                    if await self._live(deployment, build_id):
+                    if await self._live(routing.deployment, build_id) or await self._comes(routing, build_id):
                         return True
         return False
+
+    async def _comes(self, routing: Routing, build_id: str) -> bool:
+        """Whether a worker takes calls that was not heard yet. The server lists one that died as well."""
+        polling = await self._newcomers(routing.deployment, build_id)
+        return bool(polling) and not await self._dead(routing.algorithm, build_id)
 
     async def _raise_if_superseded(self, algorithm: str) -> None:
         """See that the release which this step is a part of still is the one that runs.
@@ -320,7 +325,7 @@ class Activities:
 
     async def _revive(self, routing: Routing, build_id: str | None) -> None:
         """Start the workers of the build to go back to, if they died meanwhile."""
-        if build_id is None or await self._is_alive(routing.deployment, build_id):
+        if build_id is None or await self._is_alive(routing, build_id):
             return
         build = await asyncio.to_thread(self._runtime.build, routing.algorithm, build_id)
         if build is not None:
@@ -351,13 +356,18 @@ class Activities:
     async def _able(self, deployment: str, build_id: str) -> int:
         """How many workers can take calls: a new one takes them a second before it is first heard."""
         heard = len(await self._live(deployment, build_id))
-        return heard + len(await self._deployments.newcomers(deployment, build_id))
+        return heard + len(await self._newcomers(deployment, build_id))
+
+    async def _newcomers(self, deployment: str, build_id: str) -> tuple[str, ...]:
+        return await self._deployments.newcomers(deployment, build_id, task_queue=deployment)
 
     async def _raise_if_one_died(self, algorithm: str, build_id: str) -> None:
-        workers = await asyncio.to_thread(self._runtime.workers, algorithm)
-        dead = [worker for worker in workers if worker.build_id == build_id and not worker.alive]
-        if dead:
+        if dead := await self._dead(algorithm, build_id):
             raise diagnosis.death(dead[0], await self._log(algorithm, build_id))
+
+    async def _dead(self, algorithm: str, build_id: str) -> list[LocalWorker]:
+        workers = await asyncio.to_thread(self._runtime.workers, algorithm)
+        return [worker for worker in workers if worker.build_id == build_id and not worker.alive]
 
     async def _log(self, algorithm: str, build_id: str) -> str:
         return await asyncio.to_thread(self._runtime.log, algorithm, build_id)
