@@ -24,14 +24,14 @@ BUILD = "0123456789ab-000000"
 
 @pytest.fixture
 async def unheard(temporal_server: DevServer) -> Client:
-    """A client whose workers heartbeat after a minute, and when they end."""
-    quiet = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=timedelta(minutes=1))
-    return await Client.connect(temporal_server.address, runtime=quiet)
+    """A client whose workers never heartbeat."""
+    silent = Runtime(telemetry=TelemetryConfig(), worker_heartbeat_interval=None)
+    return await Client.connect(temporal_server.address, runtime=silent)
 
 
-async def test_a_worker_counts_from_its_first_poll_to_its_end(unheard: Client) -> None:
-    deployments, name = Deployments(unheard), f"newcomers-{uuid.uuid4().hex[:8]}"
-    worker = bare_worker(unheard, name, "b1", identity="the one")
+async def test_a_worker_counts_from_its_first_poll_to_its_end(temporal_client: Client) -> None:
+    deployments, name = Deployments(temporal_client), f"newcomers-{uuid.uuid4().hex[:8]}"
+    worker = bare_worker(temporal_client, name, "b1", identity="the one")  # it heartbeats once a minute
     assert await deployments.newcomers(name, "b1", name) == ()
     async with worker:
         assert await eventually(lambda: deployments.newcomers(name, "b1", name)) == ("the one",)
