@@ -69,6 +69,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
             target=record,
             bad=bad,
             was_current=under_way.was_current if again else bad == seen.current,
+            also_bad=tuple({under_way.bad} - {None, bad, target}),
             replicas=record.workers.replicas,
             start_timeout=record.workers.start_timeout,
             by=session.by,

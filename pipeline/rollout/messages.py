@@ -59,6 +59,9 @@ class RollBackRequest(Value):
     was_current: bool = Field(
         default=True, description="false: the bad one is in its ramp, and stays nowhere"
     )
+    also_bad: tuple[BuildId, ...] = Field(
+        default=(), description="builds that a roll-back was taking away which this one ends"
+    )
     replicas: int = Field(ge=1)
     start_timeout: float = Field(gt=0)
     by: str = Field(max_length=200)

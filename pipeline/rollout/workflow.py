@@ -491,7 +491,9 @@ class RollBack:
         propagated = await step("propagate", Activities.propagate, target)
         batch = await self._batch(request, before)
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
-        await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
+        for build_id in (request.bad, *request.also_bad):
+            build = Reference(algorithm=algorithm, build_id=build_id)
+            await step("quarantine", Activities.quarantine, Quarantined(build=build, quarantine=quarantine))
         if not request.was_current:
             try:
                 await step("stop", Activities.stop, bad)

@@ -263,6 +263,38 @@ async def test_a_roll_back_that_is_asked_for_twice_is_one(
     assert bad in await asyncio.to_thread(stage.conduit.alive, stage.algorithm)
 
 
+async def test_a_roll_back_elsewhere_keeps_what_the_one_that_it_ends_took_away_from_coming_back(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await stage.client()
+    builds = [(await stage.seen(client)).current or ""]
+    for revision in ("second", "bad"):
+        stage.repo.commit({"README.md": revision})
+        builds.append(await asyncio.to_thread(stage.deliver))
+    reached = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        reached.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Deployments, "wait_propagated", hang)
+    target = stage.runtime().build(stage.algorithm, builds[1])
+    assert target is not None
+    request = RollBackRequest(target=target, bad=builds[2], replicas=1, start_timeout=60, by="tests")
+    first = asyncio.create_task(host.roll_back(client, request, stage.runtime(), lambda *_: None))
+    await reached.wait()
+    arguments = ("rollback", stage.algorithm, "--to", builds[0], "--reason", "further back")
+    await asyncio.to_thread(stage.conduit.good, *arguments)
+    with pytest.raises(errors.Superseded):
+        await first
+    assert (await stage.seen(client)).current == builds[0]
+    assert [(await stage.about(client, build)).quarantine is not None for build in builds] == [
+        False,
+        True,
+        True,
+    ]
+
+
 def test_a_job_that_is_run_again_rolls_back_no_further(stage: Stage) -> None:
     def job(run: int) -> Any:
         github = {
