@@ -25,6 +25,8 @@ OF_ANOTHER_REPOSITORY = frozenset(
     }
 )
 NONE: Mapping[str, str] = {}
+SUBMODULE = "160000 "
+"""How such an entry of a tree begins: its mode."""
 
 
 class Repository(Value):
@@ -154,6 +156,13 @@ def read(repo: Repository, sha: str, name: str) -> str | None:
 def tree(repo: Repository, sha: str) -> str:
     """The hash of everything that a commit holds, whatever its message and parents are."""
     return _git(repo.root, "rev-parse", f"{sha}^{{tree}}").stdout.decode().strip()
+
+
+def submodules(repo: Repository, sha: str) -> tuple[str, ...]:
+    """The paths at which a commit names another repository's commit: what is in that is not in this one."""
+    listed = _git(repo.root, "ls-tree", "-r", "-z", "--full-tree", sha).stdout.decode(errors="replace")
+    entries = (entry.partition("\t") for entry in listed.split("\0"))
+    return tuple(path for kind, _, path in entries if kind.startswith(SUBMODULE))
 
 
 def is_ancestor(repo: Repository, older: str, newer: str) -> bool | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pipeline import git
 from pipeline.build import local
 from pipeline.build.wishes import ImageWishes
 from pipeline.commands.session import Session
@@ -28,6 +29,7 @@ def run_build(story: Story, project: Project, wishes: ImageWishes) -> Build:
     """The build as a step."""
     session = story.session
     story.about(project.config.algorithm, project.commit)
+    tell_left_out(session, project)
     with session.report.step("build") as detail:
         build = _build(session, project, wishes)
         detail.append(build.build_id)
@@ -35,6 +37,12 @@ def run_build(story: Story, project: Project, wishes: ImageWishes) -> Build:
             detail.append(build.artifact.reference)
     story.build = build
     return build
+
+
+def tell_left_out(session: Session, project: Project) -> None:
+    """Say what a reader of the repo would expect in the build, and a commit does not hold."""
+    for path in git.submodules(project.repository, project.commit.sha):
+        session.report.say(f"  left out: {path} is a submodule, whose files are in no commit of this repo")
 
 
 def _build(session: Session, project: Project, wishes: ImageWishes) -> Build:

@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline import verify
 from pipeline.build import local
 from pipeline.build.examples import read_examples
+from pipeline.commands.build import tell_left_out
 from pipeline.commands.session import Session
 from pipeline.commands.showing import Story, shown
 from pipeline.contract.compare import compare, render
@@ -48,6 +49,7 @@ def verify_commit(
     """
     with shown(session) as story:
         project = at_commit(folder, revision)
+        tell_left_out(session, project)
         tests = run_tests(story, project)
         contract = _contract(session, "contract", project, examples=True)
         before = _contract_before(session, folder, against) if against else None

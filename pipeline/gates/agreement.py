@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 
 from pipeline.contract import Change, approval, compare, render, way_out
 from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, Verdict
-from pipeline.gates.texts import short
+from pipeline.gates.texts import counted, short
 from pipeline.worker.contract import Contract
 
 
@@ -24,7 +24,7 @@ def _findings(changes: tuple[Change, ...], digest: str, *, approved: bool) -> It
     for activity in sorted({change.activity for change in changes if change.breaking}):
         breaking = [change for change in changes if change.breaking and change.activity == activity]
         _, *told = render(breaking)
-        what = f"{len(breaking)} breaking change(s) of the contract"
+        what = f"{counted(len(breaking), 'breaking change')} of the contract"
         yield GateFinding(
             gate="contract",
             verdict=Verdict.PASS if approved else Verdict.FAIL,

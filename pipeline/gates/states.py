@@ -8,7 +8,7 @@ from temporalio.client import Client
 
 from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, GateReport, Verdict
 from pipeline.gates.probing import of_build, probe
-from pipeline.gates.texts import short
+from pipeline.gates.texts import counted, short
 from pipeline.models import Build
 from pipeline.worker.probe import ProbeRequest, SavedCall, Unread
 
@@ -44,7 +44,7 @@ def staying(calls: Sequence[SavedCall]) -> tuple[GateFinding, ...]:
     last = [call for call in calls if call.last]
     if not last:
         return ()
-    what = f"{len(last)} running call(s) allow no further attempt, and end on the build that they are on"
+    what = f"on the last attempt, to end on the build that has it: {counted(len(last), 'running call')}"
     named = tuple(short(f"{call.activity} of workflow {call.workflow_id}") for call in last)
     return (GateFinding(gate="state", verdict=Verdict.PASS, what=what, examples=named[:MOST_EXAMPLES]),)
 
@@ -57,7 +57,7 @@ def findings(unread: Sequence[Unread]) -> tuple[GateFinding, ...]:
             gate="state",
             verdict=Verdict.FAIL,
             activity=activity,
-            what=f"{count} running call(s) have saved state that this build does not read",
+            what=f"this build does not read the state that {counted(count, 'running call')} saved",
             now=WHAT_NOW,
             examples=tuple(
                 short(f"workflow {one.call.workflow_id}: {one.why}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from pipeline.contract.approval import approval, way_out
 from pipeline.contract.compare import Change, compare
+from pipeline.gates.texts import counted
 from pipeline.github import escape
 from pipeline.worker.contract import Contract
 
@@ -42,12 +43,10 @@ def _title(algorithm: str, headline: str) -> str:
 
 def _headline(breaking: Sequence[Change], compatible: Sequence[Change]) -> str:
     if breaking:
-        return f"{_counted(breaking)} that would break callers"
-    return f"{_counted(compatible)}, none that would break callers" if compatible else "no change for callers"
-
-
-def _counted(changes: Sequence[Change]) -> str:
-    return f"{len(changes)} change{'' if len(changes) == 1 else 's'}"
+        return f"{counted(len(breaking), 'change')} that would break callers"
+    if compatible:
+        return f"{counted(len(compatible), 'change')}, none that would break callers"
+    return "no change for callers"
 
 
 def _table(title: str, changes: Sequence[Change]) -> str:

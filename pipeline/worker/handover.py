@@ -95,7 +95,7 @@ class Handover(Interceptor):
 def _why(info: activity.Info) -> str:
     attempts = info.retry_policy.maximum_attempts if info.retry_policy else 0
     if attempts and info.attempt >= attempts:
-        return f"its caller allows {attempts} attempt(s)"
+        return f"it is at the last attempt that its caller allows, number {attempts}"
     return "its checkpoint does not say `handover`"
 
 

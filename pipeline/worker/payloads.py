@@ -105,7 +105,7 @@ def require_count(name: str, call: Callable[..., Any], arguments: list[Any]) -> 
         _signature(call).bind(*arguments)
     except TypeError:
         takes = len(_signature(call).parameters)
-        raise refusal(name, f"it takes {takes} argument(s) and was called with {len(arguments)}") from None
+        raise refusal(name, f"it takes {takes} and was called with {len(arguments)} arguments") from None
 
 
 _signature = functools.lru_cache(maxsize=1000)(inspect.signature)

@@ -180,6 +180,14 @@ def test_which_commit_is_newer(folder: Path) -> None:
     assert git.is_ancestor(repo, "f" * 40, newer) is None
 
 
+def test_submodules_are_named(folder: Path) -> None:
+    assert git.submodules(git.repository(folder), "HEAD") == ()
+    head = run_git(folder, "rev-parse", "HEAD")
+    run_git(folder, "update-index", "--add", "--cacheinfo", f"160000,{head},part/lib of\tothers")
+    run_git(folder, "commit", "-m", "with others")
+    assert git.submodules(git.repository(folder / "part"), "HEAD") == ("part/lib of\tothers",)
+
+
 def test_a_commit_is_exported_without_what_is_not_in_it(folder: Path, tmp_path: Path) -> None:
     sha = commit(folder, {"part/run.sh": "#!/bin/sh"})
     (folder / "part/run.sh").write_text("changed")

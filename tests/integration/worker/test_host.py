@@ -90,8 +90,8 @@ async def test_a_batch_queue_has_slots_and_a_version_of_its_own(
     [
         ([{"number": "seven", "tags": ["a", 1]}], ["$.number: ", "$.tags[1]: "]),
         ([{}], ["$.number: Field required"]),
-        ([], ["takes 1 argument(s) and was called with 0"]),
-        ([{"number": 1}, 2], ["takes 1 argument(s) and was called with 2"]),
+        ([], ["takes 1 and was called with 0 arguments"]),
+        ([{"number": 1}, 2], ["takes 1 and was called with 2 arguments"]),
     ],
 )
 async def test_a_payload_that_does_not_fit_fails_the_call_for_good(

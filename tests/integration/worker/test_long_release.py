@@ -59,7 +59,7 @@ async def test_a_build_that_forgets_its_migrations_stops_at_the_gate_and_a_bette
     repo.commit({"activities.py": long_running.algorithm(FOURTH_THAT_FORGETS)})
     refused = await asyncio.to_thread(conduit, *deliver)
     assert refused.code == GateFailed.exit_code, refused.err
-    assert "2 running call(s) have saved state that this build does not read" in refused.err
+    assert "this build does not read the state that 2 running calls saved" in refused.err
     assert f"workflow {moves.id}: state 'sum' of version 1 cannot be read" in refused.err
     assert f"add_in_thread of workflow {stays.id}" in refused.err
 
