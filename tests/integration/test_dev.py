@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 
 from pipeline.devserver import DevServer, find_binary, sample_worker
@@ -58,6 +59,9 @@ async def test_dev_runs_a_server_and_keeps_its_database(dev: Dev, tmp_path: Path
     client = await Client.connect(f"127.0.0.1:{dev.port}")
     assert await client.service_client.check_health()
     assert (tmp_path / "dev" / "temporal.db").exists()
+    asked = DescribeNamespaceRequest(namespace="default")
+    told = await client.workflow_service.describe_namespace(asked)
+    assert told.namespace_info.capabilities.worker_poll_complete_on_shutdown
     assert f"export TEMPORAL_ADDRESS=127.0.0.1:{dev.port}" in dev.greeting
 
 
