@@ -8,7 +8,7 @@ from temporalio import workflow
 with workflow.unsafe.imports_passed_through():
     from pipeline.rollout.activities import Activities
     from pipeline.rollout.messages import Reference, Registered, ReleaseRequest, Route, Routed, Started
-    from pipeline.rollout.workflow import start, step
+    from pipeline.rollout.steps import start, step
 
 
 @workflow.defn

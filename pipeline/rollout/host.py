@@ -21,8 +21,9 @@ from pipeline.rollout.hold import Hold
 from pipeline.rollout.messages import ReleaseRequest, RollBackRequest, Routed, workflow_id
 from pipeline.rollout.observe import Beats
 from pipeline.rollout.policy import Ancestry, InFlight, begin
+from pipeline.rollout.roll_back import RollBack
 from pipeline.rollout.serving import task_queue, worker
-from pipeline.rollout.workflow import RollBack, Rollout
+from pipeline.rollout.workflow import Rollout
 from pipeline.runtimes import Runtime
 from pipeline.worker.settings import batch_of
 

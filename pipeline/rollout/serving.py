@@ -30,7 +30,8 @@ from pipeline.rollout.heal import Healer
 from pipeline.rollout.hold import Hold
 from pipeline.rollout.observe import OBSERVE, Observer
 from pipeline.rollout.retire import Retirer
-from pipeline.rollout.workflow import RollBack, Rollout
+from pipeline.rollout.roll_back import RollBack
+from pipeline.rollout.workflow import Rollout
 from pipeline.runtimes import Runtime
 
 HEARTBEAT = 2.0

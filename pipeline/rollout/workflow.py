@@ -1,17 +1,15 @@
-"""The two workflows that change an algorithm's routing. Both have its one workflow ID, so they exclude each other.
+"""The workflow that releases a build. It and a roll-back have the same workflow ID, so they exclude each other.
 
 All that they rest on is in Temporal's routing, metadata and heartbeats: a release that was cut off is not resumed
 but begun anew, and finds done what was done.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():
@@ -42,7 +40,6 @@ with workflow.unsafe.imports_passed_through():
         ReleaseRequest,
         Retired,
         RetireRequest,
-        RollBackRequest,
         Route,
         Routed,
         Started,
@@ -70,59 +67,18 @@ with workflow.unsafe.imports_passed_through():
         next_action,
     )
     from pipeline.rollout.retire import Retirer
+    from pipeline.rollout.steps import MOST, beside, start, step, undisturbed
 
 T = TypeVar("T")
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=200), maximum_interval=timedelta(seconds=5))
-MOST = timedelta(minutes=5)
-"""For a step that does not say how long it may take, retries included."""
 GATE = timedelta(hours=1)
 
 Outcome = tuple[Judged | None, Fault | None]
 NOTHING: Outcome = (None, None)
 
 
-async def step(
-    name: str, activity: Callable[[Any, Any], Awaitable[T]], argument: object, most: timedelta | None = None
-) -> T:
-    """Run one step of a release; `name` is what people see of it, here and in Temporal's UI."""
-    return await workflow.execute_activity_method(
-        activity,
-        argument,
-        summary=name,
-        schedule_to_close_timeout=most or MOST,
-        heartbeat_timeout=HEARTBEAT_TIMEOUT,
-        retry_policy=RETRY,
-        cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-    )
-
-
-def beside(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """Begin a step that may be broken off: asyncio prints its failure where nobody looks at it."""
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return task
-
-
 def _most(action: Observe) -> timedelta:
     return timedelta(seconds=action.most) + MOST
-
-
-async def start(build: Started) -> None:
-    """Have workers of the build beside those of the others, warm and seen by Temporal."""
-    most = timedelta(seconds=build.timeout) + MOST
-    await step("start", Activities.start, build, most)  # it may have an image to pull
-    await step("register", Activities.register, build, most)
-
-
-async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
-    """Do what a cancellation, such as Ctrl-C, must not cut short: it comes too late."""
-    task = asyncio.create_task(work)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-    return task.result()
 
 
 @workflow.defn
@@ -459,52 +415,3 @@ class Rollout:
         if told != self._last_told:
             self._last_told = told
             workflow.upsert_memo({PROGRESS: told})
-
-
-@workflow.defn
-class RollBack:
-    """Routes calls back to an earlier build, which it starts again if it must, and quarantines the bad one."""
-
-    async def _batch(self, request: RollBackRequest, before: Before) -> str | None:
-        """Put batch calls back too, to the same build if it takes them; return who has them."""
-        target = request.target.build_id if request.target.host.batch_slots else before.batch_was
-        if before.batch in (None, target):
-            return before.batch
-        leaving = Reference(algorithm=request.target.algorithm, batch=True, build_id=before.batch)
-        try:
-            await step("route offline", Activities.undo, Undo(candidate=leaving, was=target))
-        except ActivityError:
-            workflow.logger.warning("batch calls could not be put back", exc_info=True)
-            return before.batch
-        return target
-
-    @workflow.run
-    async def run(self, request: RollBackRequest) -> Routed:
-        """Roll back, or fail and leave the routing as it was."""
-        algorithm = request.target.algorithm
-        target = Reference(algorithm=algorithm, build_id=request.target.build_id)
-        bad = Reference(algorithm=algorithm, build_id=request.bad)
-        started = Started(build=request.target, replicas=request.replicas, timeout=request.start_timeout)
-        before, _ = await asyncio.gather(step("read routing", Activities.routing, bad), start(started))
-        route = Route(algorithm=algorithm, build_id=target.build_id, expected=(request.bad,))
-        await step("route", Activities.route, route)
-        propagated = await step("propagate", Activities.propagate, target)
-        batch = await self._batch(request, before)
-        quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
-        for build_id in (request.bad, *request.also_bad):
-            build = Reference(algorithm=algorithm, build_id=build_id)
-            await step("quarantine", Activities.quarantine, Quarantined(build=build, quarantine=quarantine))
-        if not request.was_current:
-            try:
-                await step("stop", Activities.stop, bad)
-            except ActivityError:  # calls are back; a long grace may outlast the step
-                workflow.logger.warning("the bad build's workers could not be stopped", exc_info=True)
-        return Routed(
-            algorithm=algorithm,
-            build_id=target.build_id,
-            previous=request.bad,
-            propagated=propagated,
-            batch=batch,
-            by=request.by,
-            reason=request.reason,
-        )

@@ -12,8 +12,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 
 from pipeline.rollout.hold import Hold
+from pipeline.rollout.roll_back import RollBack
 from pipeline.rollout.serving import RUNNER
-from pipeline.rollout.workflow import RollBack, Rollout
+from pipeline.rollout.workflow import Rollout
 
 HISTORIES = Path(__file__).parents[2] / "unit" / "rollout" / "histories"
 OF_THIS_MACHINE = {"identity", "stackTrace"}
