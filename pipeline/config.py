@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import (
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -55,11 +57,11 @@ class Config(Table):
         default=None, description="`module:function`, called once before the worker takes calls."
     )
     runtime: Literal["process", "docker"] = Field(default="process", description="Where the workers run.")
-    placeholder: bool = Field(
+    placeholder: StrictBool = Field(
         default=False,
         description="The repo only stands in for the algorithm: its builds' IDs begin with placeholder-.",
     )
-    replicas: int = Field(default=1, ge=1, le=1000, description="Workers of each build.")
+    replicas: StrictInt = Field(default=1, ge=1, le=1000, description="Workers of each build.")
     test: tuple[Argument, ...] = Field(
         default=("python", "-m", "pytest"),
         description="Command that runs the repo's own tests; an empty list runs none.",
@@ -72,18 +74,18 @@ class Config(Table):
     grace: Duration = Field(
         default=timedelta(seconds=30), description="What running activities get when their worker stops."
     )
-    max_concurrent_activities: int = Field(
+    max_concurrent_activities: StrictInt = Field(
         default=100, ge=1, description="Calls that one worker runs at once."
     )
     codec: Hook | None = Field(
         default=None,
         description="`module:name` of the PayloadCodec that callers encode their payloads with.",
     )
-    own_queue: bool = Field(
+    own_queue: StrictBool = Field(
         default=False,
         description="Whether each worker process also takes calls from a task queue of its own, for state in memory.",
     )
-    own_heartbeats: bool = Field(
+    own_heartbeats: StrictBool = Field(
         default=False,
         description="Whether an activity that heartbeats is left to do so alone, and its silence ends the attempt; "
         "else its worker heartbeats for it too.",

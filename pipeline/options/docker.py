@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictFloat, StrictInt, StringConstraints
 
 from pipeline.options.table import Table
 
@@ -14,13 +14,13 @@ NetworkName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_
 class DockerOptions(Table):
     """Limits and surroundings of one worker's container."""
 
-    cpus: float | None = Field(
+    cpus: StrictFloat | None = Field(
         default=None, gt=0, description="Processors that a worker may use; 0.5 is half of one."
     )
     memory: Memory | None = Field(
         default=None, description="Memory that a worker may use, such as 512m or 4g."
     )
-    gpus: Annotated[int, Field(ge=1)] | Literal["all"] | None = Field(
+    gpus: Annotated[StrictInt, Field(ge=1)] | Literal["all"] | None = Field(
         default=None, description="Graphics processors for each worker, or all of them."
     )
     shared_memory: Memory | None = Field(
@@ -33,7 +33,7 @@ class DockerOptions(Table):
     env_file: Path | None = Field(
         default=None, description="File of NAME=VALUE lines on the machine that starts the workers."
     )
-    max_restarts: int = Field(
+    max_restarts: StrictInt = Field(
         default=3,
         ge=1,
         le=100,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StringConstraints
 
 from pipeline.options.image import PathInside
 from pipeline.options.names import Hook
@@ -17,13 +17,13 @@ ActivityName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 class ReplayOptions(Table):
     """How calls that production made are tried again on a candidate."""
 
-    calls: int = Field(
+    calls: StrictInt = Field(
         default=50,
         ge=0,
         le=500,
         description="Latest calls of each activity that are tried again; 0 for none.",
     )
-    tolerance: float = Field(
+    tolerance: StrictFloat = Field(
         default=0.0, ge=0, description="By how much two numbers of an output may differ."
     )
     compare: Hook | None = Field(
@@ -37,7 +37,7 @@ class ReplayOptions(Table):
         default=None,
         description="Share of outputs that may differ. Default: differences are told and stop nothing.",
     )
-    show_values: bool = Field(
+    show_values: StrictBool = Field(
         default=False,
         description="Whether a report may show values of production; never where a codec is set.",
     )
@@ -56,7 +56,7 @@ class GateOptions(Table):
     side_effects: tuple[ActivityName, ...] = Field(
         default=(), description="Activities that are not called again with what production sent."
     )
-    at_once: int = Field(default=4, ge=1, le=100, description="Calls that are tried at the same time.")
+    at_once: StrictInt = Field(default=4, ge=1, le=100, description="Calls that are tried at the same time.")
     call_timeout: Duration = Field(
         default=timedelta(minutes=1), gt=timedelta(0), description="What one call gets that is tried."
     )

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictFloat, StrictInt
 
 from pipeline.options.table import Duration, Table
 
@@ -11,7 +11,9 @@ from pipeline.options.table import Duration, Table
 class RampStep(Table):
     """A share of the workflows, and for how long at least."""
 
-    ramp: float = Field(gt=0, lt=100, description="Per cent of the workflow IDs that go to the new build.")
+    ramp: StrictFloat = Field(
+        gt=0, lt=100, description="Per cent of the workflow IDs that go to the new build."
+    )
     for_: Duration = Field(alias="for", description="How long the build is judged there, at least.")
 
 
@@ -28,7 +30,7 @@ class OfflineFirst(Table):
         alias="for",
         description="How long the build is judged at batch calls, at least.",
     )
-    slots: float = Field(
+    slots: StrictFloat = Field(
         default=0.5,
         gt=0,
         lt=1,
@@ -48,16 +50,16 @@ class ReleaseOptions(Table):
         max_length=20,
         description="The ramp. A first build has none, nor has an algorithm that nobody calls.",
     )
-    min_calls: int = Field(
+    min_calls: StrictInt = Field(
         default=20, ge=1, description="Calls that a step needs to pass; with fewer it is inconclusive."
     )
-    max_failure_rate: float = Field(
+    max_failure_rate: StrictFloat = Field(
         default=0.02,
         ge=0,
         lt=1,
         description="Share of failed attempts that is borne, unless Current has more.",
     )
-    max_slowdown: float = Field(
+    max_slowdown: StrictFloat = Field(
         default=5.0,
         gt=1,
         description="How many times as long as Current's its calls may take, by the middle call of each activity.",
@@ -83,10 +85,10 @@ class ReleaseOptions(Table):
         default=timedelta(seconds=30),
         description="How long a roll-back waits for the calls that failed on the bad build to complete.",
     )
-    keep: int = Field(
+    keep: StrictInt = Field(
         default=2, ge=1, le=50, description="Earlier good builds whose workers are kept for a roll-back."
     )
-    records: int = Field(
+    records: StrictInt = Field(
         default=50,
         ge=2,
         le=1000,
