@@ -61,7 +61,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
         seen = await deployment(deployments, algorithm)
         under_way = await _under_way(client, algorithm, session.run_url)
         target, bad, known = await _target(deployments, seen, to, under_way)
-        again = to is None and under_way.bad is not None
+        again = to is None and bool(under_way.bad)
         record = _record(session, algorithm, target, known)
         story.releasing(record)
         story.rolled_back = bad
@@ -69,7 +69,7 @@ async def rollback(session: Session, algorithm: str, to: str | None, reason: str
             target=record,
             bad=bad,
             was_current=under_way.was_current if again else bad == seen.current,
-            also_bad=tuple({under_way.bad} - {None, bad, target}),
+            also_bad=tuple(build for build in under_way.bad if build not in (bad, target)),
             replicas=record.workers.replicas,
             start_timeout=record.workers.start_timeout,
             by=session.by,
@@ -97,7 +97,8 @@ class _UnderWay(Value):
     """What runs now: a release of a build, or a roll-back to it from a bad one, which the same job may have ended."""
 
     build_id: str | None = None
-    bad: str | None = None
+    bad: tuple[str, ...] = ()
+    """And those of earlier roll-backs that it ended itself."""
     was_current: bool = True
 
 
@@ -108,7 +109,9 @@ async def _under_way(client: Client, algorithm: str, run_url: str) -> _UnderWay:
     if run is None or not (is_mine or run.status == WorkflowExecutionStatus.RUNNING):
         return _UnderWay()
     return _UnderWay(
-        build_id=memo.get("build_id"), bad=memo.get(BAD), was_current=memo.get(WAS_CURRENT) != str(False)
+        build_id=memo.get("build_id"),
+        bad=tuple(memo.get(BAD, "").split()),
+        was_current=memo.get(WAS_CURRENT) != str(False),
     )
 
 
@@ -119,11 +122,11 @@ async def _target(
     builds = [v.build_id for v in seen.versions if v.was_current or v.build_id == to]
     entries = await asyncio.gather(*(about(deployments, seen.name, build) for build in builds))
     known = dict(zip(builds, entries, strict=True))
-    if under_way.bad is None or to is not None:
-        candidate = under_way.build_id if under_way.bad is None else None
+    if not under_way.bad or to is not None:
+        candidate = None if under_way.bad else under_way.build_id
         target, bad = roll_back_target(seen, to, lambda build: known[build].quarantine is not None, candidate)
     else:  # asked for twice, it is the same one: that to the build before would take back the good one
-        target, bad = under_way.build_id or "", under_way.bad
+        target, bad = under_way.build_id or "", under_way.bad[0]
     entry = known.get(target) or await about(deployments, seen.name, target)
     return target, bad, entry.registered.build if entry.registered else None
 

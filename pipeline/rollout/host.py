@@ -194,7 +194,7 @@ async def roll_back(client: Client, request: RollBackRequest, runtime: Runtime, 
         summary="roll back to",
         memo={
             "host": process.this(),
-            BAD: request.bad,
+            BAD: " ".join((request.bad, *request.also_bad)),
             WAS_CURRENT: str(request.was_current),
             RUN_URL: request.run_url,
         },

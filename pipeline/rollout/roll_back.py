@@ -38,6 +38,13 @@ class RollBack:
             return before.batch
         return target
 
+    async def _also(self, build: Reference, quarantine: Quarantine) -> None:
+        """Keep a build from coming back too, if it is still there."""
+        try:
+            await step("quarantine", Activities.quarantine, Quarantined(build=build, quarantine=quarantine))
+        except ActivityError:
+            workflow.logger.warning("build %s could not be quarantined", build.build_id, exc_info=True)
+
     @workflow.run
     async def run(self, request: RollBackRequest) -> Routed:
         """Roll back, or fail and leave the routing as it was."""
@@ -51,9 +58,9 @@ class RollBack:
         propagated = await step("propagate", Activities.propagate, target)
         batch = await self._batch(request, before)
         quarantine = Quarantine(reason=request.reason, by=request.by, at=workflow.now())
-        for build_id in (request.bad, *request.also_bad):
-            build = Reference(algorithm=algorithm, build_id=build_id)
-            await step("quarantine", Activities.quarantine, Quarantined(build=build, quarantine=quarantine))
+        await step("quarantine", Activities.quarantine, Quarantined(build=bad, quarantine=quarantine))
+        for build_id in request.also_bad:
+            await self._also(Reference(algorithm=algorithm, build_id=build_id), quarantine)
         if not request.was_current:
             try:
                 await step("stop", Activities.stop, bad)
