@@ -52,3 +52,8 @@ def words(finding: Finding, side: Side | None) -> str:
     templates = {"input": INPUT, "output": OUTPUT}[side] if side else ACTIVITY
     sent = " or ".join(finding.sent) or NOT_SET
     return templates[finding.kind].format(name=finding.name, sent=sent, taken=finding.taken)
+
+
+def counted(count: int, what: str) -> str:
+    """`1 call`, `2 calls`."""
+    return f"{count} {what}{'' if count == 1 else 's'}"

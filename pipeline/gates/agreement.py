@@ -3,8 +3,9 @@
 from collections.abc import Collection, Iterator
 
 from pipeline.contract import Change, approval, compare, render, way_out
+from pipeline.contract.words import counted
 from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, Verdict
-from pipeline.gates.texts import counted, short
+from pipeline.gates.texts import short
 from pipeline.worker.contract import Contract
 
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from temporalio.client import Client
 
+from pipeline.contract.words import counted
 from pipeline.gates.messages import MOST_EXAMPLES, GateFinding, GateReport, Verdict
 from pipeline.gates.probing import of_build, probe
-from pipeline.gates.texts import counted, short
+from pipeline.gates.texts import short
 from pipeline.models import Build
 from pipeline.worker.probe import ProbeRequest, SavedCall, Unread
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from pipeline.contract.approval import approval, way_out
 from pipeline.contract.compare import Change, compare
-from pipeline.gates.texts import counted
+from pipeline.contract.words import counted
 from pipeline.github import escape
 from pipeline.worker.contract import Contract
 
