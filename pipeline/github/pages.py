@@ -151,13 +151,13 @@ class Pages:
 
     @cached_property
     def _rest(self) -> "RestPages":
-        from pipeline.github.rest_pages import RestPages  # PyGithub is slow to import
-
         job = self._job
         if job.pull_request and job.pull_request.from_fork:
             raise _LeftOut("a pull request from a fork has a token that may only read")
         if job.token is None:
             raise _LeftOut("the job has no GITHUB_TOKEN")
+        from pipeline.github.rest_pages import RestPages  # PyGithub is slow to import
+
         return RestPages(job, job.token.get_secret_value(), self._patience)
 
     def _read(self, environment: Mapping[str, str]) -> GitHubContext | None:

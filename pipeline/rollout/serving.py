@@ -12,12 +12,14 @@ from typing import Any
 
 from temporalio import activity
 from temporalio.client import Client
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ExecuteActivityInput,
     Interceptor,
     Worker,
+    WorkerDeploymentConfig,
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
@@ -40,6 +42,10 @@ WORTH_A_RETRY = (errors.TemporalUnreachable, errors.RuntimeUnavailable)
 
 log = logging.getLogger(__name__)
 
+OWN_VERSION = WorkerDeploymentConfig(
+    version=WorkerDeploymentVersion("conduit", __version__), use_worker_versioning=False
+)
+"""Told to the server and not routed by; without one the SDK reads the code of all modules to make one up."""
 RUNNER = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("pipeline")
 )
@@ -120,6 +126,7 @@ async def worker(client: Client, queue: str, runtime: Runtime) -> AsyncIterator[
     async with Worker(
         client,
         task_queue=queue,
+        deployment_config=OWN_VERSION,
         workflows=[Rollout, RollBack, Hold],
         activities=_steps(client, runtime),
         interceptors=[Reporting()],
