@@ -45,7 +45,8 @@ class Repository(Value):
 def _git(
     folder: Path, *arguments: str, variables: Mapping[str, str] = NONE
 ) -> subprocess.CompletedProcess[bytes]:
-    command = ["git", "-C", str(folder), *arguments]
+    # A commit may hold a folder that looks like a bare repository: git would obey the configuration in it.
+    command = ["git", "-C", str(folder), "-c", "safe.bareRepository=explicit", *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in OF_ANOTHER_REPOSITORY}
     environment.update(variables)
     try:

@@ -1,3 +1,5 @@
+import contextlib
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -234,3 +236,19 @@ def test_a_made_repository_is_the_same_wherever_and_whenever_it_is_made(
     assert [commit.repo for commit in made] == ["of one", "of other"]
     assert (made[0].author, made[0].subject, made[0].time.year) == ("An Engineer", "-- a subject", 2000)
     assert git.uncommitted(git.repository(tmp_path / "one")) == ()
+
+
+def test_a_committed_folder_that_looks_like_a_bare_repository_runs_nothing(tmp_path: Path) -> None:
+    folder, ran = tmp_path / "repo" / "algorithm", tmp_path / "ran"
+    for name in ("objects", "refs"):
+        (folder / name).mkdir(parents=True)
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / "config").write_text(
+        f'[core]\n\trepositoryformatversion = 0\n\tworktree = .\n\tfsmonitor = "touch {ran}; false"\n'
+    )
+    subprocess.run(["git", "init", "--quiet", str(folder.parent)], check=True)
+
+    with contextlib.suppress(NotARepository):
+        git.uncommitted(git.repository(folder))
+
+    assert not ran.exists()
