@@ -13,7 +13,7 @@ from pipeline.release_report import StepResult
 # What GitHub's runner would carry out where it stands in a job's log: `::command::` at the start of a line, and the
 # older `##[command]` anywhere. Control characters are a terminal's commands, and direction marks rearrange its lines;
 # surrogates, of file names that are no UTF-8, cannot be printed at all.
-COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
+COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)"
 )

@@ -125,5 +125,6 @@ def _copy_out(container: Container, target: Path) -> None:
     except NotFound:
         return
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-        entry = tar.extractfile(tar.getmembers()[0])
+        first = tar.getmembers()[0]
+        entry = tar.extractfile(first) if first.isfile() else None  # a link may lead nowhere
         target.write_bytes(entry.read() if entry else b"")

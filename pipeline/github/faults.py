@@ -14,7 +14,7 @@ FAILURE = re.compile(
     r"(?P<path>[^\s:\"'][^:\n]{0,500}\.py):(?P<line>[1-9]\d{0,6}): (?!in )(?P<message>\S.{0,500})"
 )
 # How Python does it, and how pytest quotes Python where a file could not even be collected.
-FRAME = re.compile(r'(?:E\s+)?\s*File "(?P<path>[^"\n]{1,500}\.py)", line (?P<line>[1-9]\d{0,6})')
+FRAME = re.compile(r'(?:E\s)?\s*File "(?P<path>[^"\n]{1,500}\.py)", line (?P<line>[1-9]\d{0,6})')
 EXCEPTION = re.compile(
     r"(?:E\s+)?(?P<message>[A-Za-z_][\w.]{0,200}(?:Error|Exception|Interrupt|Exit)\b.{0,500})"
 )

@@ -83,3 +83,8 @@ def test_json_says_what_it_says_without_a_command(capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     assert commands(printed) == []
     assert Contract.model_validate_json(printed) == contract
+
+
+@pytest.mark.timeout(20)
+def test_many_empty_lines_are_made_inert_in_no_time() -> None:
+    assert inert("\n" * 200_000) == "\n" * 200_000

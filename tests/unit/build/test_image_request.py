@@ -1,14 +1,18 @@
+import io
+import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from docker.models.containers import Container
 from pydantic import ValidationError
 
 from pipeline.build import image
 from pipeline.build.context import Code
 from pipeline.build.image import ImageRequest, labels, options
-from pipeline.build.image_contract import _check_terms
+from pipeline.build.image_contract import _check_terms, _copy_out
 from pipeline.build.registry import at_time
 from pipeline.errors import BuildFailed
 from pipeline.models import Commit
@@ -129,3 +133,14 @@ def test_an_image_that_has_the_commits_time_stays_as_it_is() -> None:
 def test_secrets_are_found_from_the_folder_in_which_docker_runs() -> None:
     told = options(request(ca=Path("ca.pem"), secrets={"token": Path("/run/token")}))
     assert told.secrets == {"ca": Path.cwd() / "ca.pem", "token": Path("/run/token")}
+
+
+def test_a_link_in_the_place_of_a_contract_leads_nowhere(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        link = tarfile.TarInfo("contract.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    container = SimpleNamespace(get_archive=lambda path: ([packed.getvalue()], {}))
+    _copy_out(cast(Container, container), tmp_path / "contract.json")
+    assert (tmp_path / "contract.json").read_bytes() == b""

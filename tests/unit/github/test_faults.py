@@ -82,3 +82,8 @@ def test_a_fault_is_told_once_and_a_flood_is_cut() -> None:
 def test_any_log_is_read(log: str) -> None:
     for fault in annotations(log, Path("/repo")):
         assert not fault.path.startswith(("/", ".."))
+
+
+@pytest.mark.timeout(20)
+def test_a_line_of_nothing_but_space_is_read_in_no_time() -> None:
+    assert annotations("E" + " " * 300_000, Path("/nowhere")) == ()
