@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     ConfigDict,
@@ -109,6 +110,15 @@ class Config(Table):
         """How many calls of the batch queue one worker runs at once; none without `offline-first`."""
         first = self.release.offline_first
         return first.of(self.max_concurrent_activities) if first else 0
+
+    @field_validator("checkpoint_store")
+    @classmethod
+    def _holds_no_password(cls, address: str | None) -> str | None:
+        if address and "@" in urlsplit(address).netloc:
+            raise ValueError(
+                "it is written into images and records: leave user and password to the workers' CHECKPOINT_STORE"
+            )
+        return address
 
     @field_validator("release")
     @classmethod

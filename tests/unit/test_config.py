@@ -81,6 +81,7 @@ def test_a_file_without_the_table_is_not_configured(pyproject: str) -> None:
         ("replicas = true", InvalidValue, "valid integer"),
         ("own-queue = 1", InvalidValue, "valid boolean"),
         ("placeholder = 'yes'", InvalidValue, "valid boolean"),
+        ("checkpoint-store = 'sftp://u:pw@h/d'", InvalidValue, "CHECKPOINT_STORE"),
         ("docker.cpus = '1'", InvalidValue, "valid number"),
         ("release.steps = [{ramp = '10', for = '1s'}]", InvalidValue, "valid number"),
         ("activities = ['../evil']", InvalidValue, "is not a module's name"),
