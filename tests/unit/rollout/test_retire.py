@@ -91,6 +91,7 @@ def test_what_is_spared_ramping_or_was_never_current() -> None:
 
 
 def test_versions_are_deleted_only_where_there_are_too_many() -> None:
+    assert planned(line(10), set()).delete == ()
     assert planned(line(50), set()).delete == ()
     assert planned(line(57), set()).delete == tuple(f"b{n}" for n in range(7))
 
@@ -123,4 +124,6 @@ def test_a_build_is_at_work_while_a_slot_is_in_use_or_a_call_is_with_it() -> Non
         workflow_id="w", run_id="r", activity_id="1", activity="m", attempt=1, build_id="c", running=True
     )
     waiting = call.model_copy(update={"build_id": "d", "running": False})
-    assert at_work([worker("k", 9, used=1), worker("l", 9)], [call, waiting]) == {"b", "c"}
+    assert at_work(
+        [worker("k", 9, used=1), worker("l", 9).model_copy(update={"build_id": "idle"})], [call, waiting]
+    ) == {"b", "c"}
