@@ -31,7 +31,7 @@ from pipeline.rollout.messages import (
 )
 from pipeline.rollout.pending import pending_calls
 from pipeline.rollout.retire import read_lineage
-from pipeline.runtimes import LocalWorker, Runtime
+from pipeline.runtimes import LocalWorker, Runtime, dead
 from pipeline.worker.settings import batch_of, queues_of
 
 ROUTING_ATTEMPTS = 5
@@ -362,12 +362,11 @@ class Activities:
         return await self._deployments.newcomers(deployment, build_id, task_queue=deployment)
 
     async def _raise_if_one_died(self, algorithm: str, build_id: str) -> None:
-        if dead := await self._dead(algorithm, build_id):
-            raise diagnosis.death(dead[0], await self._log(algorithm, build_id))
+        if died := await self._dead(algorithm, build_id):
+            raise diagnosis.death(died[0], await self._log(algorithm, build_id))
 
     async def _dead(self, algorithm: str, build_id: str) -> list[LocalWorker]:
-        workers = await asyncio.to_thread(self._runtime.workers, algorithm)
-        return [worker for worker in workers if worker.build_id == build_id and not worker.alive]
+        return dead(await asyncio.to_thread(self._runtime.workers, algorithm), build_id)
 
     async def _log(self, algorithm: str, build_id: str) -> str:
         return await asyncio.to_thread(self._runtime.log, algorithm, build_id)

@@ -23,7 +23,7 @@ from pipeline.rollout.messages import Counters, Observed, ObserveRequest, Pair, 
 from pipeline.rollout.pending import PendingCall, pending_calls
 from pipeline.rollout.plan import Fault, Judged, Stage
 from pipeline.rollout.troubled import MOST_KEPT, OTHERS, Troubled
-from pipeline.runtimes import Runtime
+from pipeline.runtimes import Runtime, dead
 
 OBSERVE = "conduit.observe"
 EVERY = 1.0
@@ -280,9 +280,8 @@ class Observer:
     ) -> Fault | None:
         build = request.candidate
         workers = await asyncio.to_thread(self._runtime.workers, build.algorithm)
-        dead = [worker for worker in workers if worker.build_id == build.build_id and not worker.alive]
-        if dead:
-            return fault_of(diagnosis.death(dead[0], await self._log(request)))
+        if died := dead(workers, build.build_id):
+            return fault_of(diagnosis.death(died[0], await self._log(request)))
         # Those that another machine started for it are none that were started again.
         if ours.heard > max(request.replicas, len(request.counters.candidate.since)) + 1:
             return fault_of(diagnosis.restarting(build.build_id, ours.heard, await self._log(request)))

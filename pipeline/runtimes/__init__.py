@@ -1,7 +1,7 @@
 """Where workers run. A runtime is a module here that fulfils `Runtime`, and a line in `RUNTIMES`."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, cast
@@ -32,6 +32,11 @@ class LocalWorker(Value):
     started: datetime | None = None
     ended_because: str = ""
     """Why a dead worker ended, if the runtime knows: `exit code 1`, `killed (out of memory)`."""
+
+
+def dead(workers: Iterable[LocalWorker], build_id: str) -> list[LocalWorker]:
+    """Those of a build that ended."""
+    return [worker for worker in workers if worker.build_id == build_id and not worker.alive]
 
 
 class Runtime(Protocol):
